@@ -1,0 +1,1 @@
+"""The relation interfaces, one module each, both ends in it."""
