@@ -1,0 +1,250 @@
+"""Decide who belongs to the cluster, who may join next, and which member acts for the others.
+
+Pure bookkeeping over what the units say: no clock, no machine, no Juju. The leader of the
+application runs :func:`plan` on every hook; the record it returns is the only truth, so any later
+leader goes on where this one stopped. The leader itself need not be a member: the steward is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+
+from edgecloud.interfaces.cluster_join import (
+    CONTROL_PLANE,
+    Admission,
+    ClusterRecord,
+    Member,
+    MemberReport,
+    NodeReport,
+    Refusal,
+)
+
+JOINING = "joining"
+JOINED = "joined"
+LEAVING = "leaving"
+
+ADMISSION_S = 900
+"""How long one unit may take to join before the next one has its turn."""
+
+BACKOFF_S = 30
+BACKOFF_LIMIT_S = 600
+
+API_PORT = 16443
+
+
+def plan(
+    record: ClusterRecord,
+    *,
+    reports: Mapping[str, NodeReport],
+    acts: Mapping[str, MemberReport],
+    leader: str,
+    now: float,
+) -> ClusterRecord:
+    """Return the record as it should be now.
+
+    Args:
+        record: what the last leader published.
+        reports: what every unit in sight says about itself, workers of other applications too.
+        acts: what every unit of this application in sight, this one included, did and saw.
+        leader: this unit, which wins a tie for founding the cluster and for being its steward.
+        now: seconds since 1970 UTC.
+    """
+    departed = {unit for act in acts.values() for unit in act.departed} - set(reports)
+    gone = acts.get(record.steward or "", MemberReport()).gone
+    record = _settle_departures(record, departed, gone, now)
+    record = _settle_admission(record, reports, now)
+    record = _found(record, reports, acts, leader, now)
+    record = dataclasses.replace(record, steward=_steward(record, acts, leader))
+    record = _admit(record, reports, now)
+    return dataclasses.replace(
+        record,
+        members=tuple(sorted(record.members)),
+        refusals=tuple(sorted(record.refusals)),
+        endpoints=_endpoints(record),
+    )
+
+
+def leaving(record: ClusterRecord) -> list[Member]:
+    """Return the members that the steward has to take out of the cluster."""
+    return [member for member in record.members if member.state == LEAVING]
+
+
+def joined(record: ClusterRecord) -> list[Member]:
+    """Return the members that are in the cluster for good."""
+    return [member for member in record.members if member.state == JOINED]
+
+
+def refusal_of(record: ClusterRecord, unit: str) -> Refusal | None:
+    """Return why a unit has to wait, if it does."""
+    return next((refusal for refusal in record.refusals if refusal.unit == unit), None)
+
+
+def _settle_departures(
+    record: ClusterRecord, departed: Collection[str], gone: Collection[str], now: float
+) -> ClusterRecord:
+    """Mark members whose unit departed; forget those that the steward took out."""
+    members = tuple(
+        dataclasses.replace(member, state=LEAVING, since=float(round(now)))
+        if member.unit in departed and member.state != LEAVING
+        else member
+        for member in record.members
+        if not (member.state == LEAVING and member.unit in gone)
+    )
+    admission = record.admission
+    if admission is not None and admission.unit in departed:
+        admission = None
+    refusals = tuple(refusal for refusal in record.refusals if refusal.unit not in departed)
+    return dataclasses.replace(record, members=members, refusals=refusals, admission=admission)
+
+
+def _settle_admission(
+    record: ClusterRecord, reports: Mapping[str, NodeReport], now: float
+) -> ClusterRecord:
+    """Take note of who joined, and of an admission that failed or ran out."""
+    members = tuple(
+        dataclasses.replace(member, state=JOINED, since=float(round(now)))
+        if member.state == JOINING and _joined(record, reports, member.unit)
+        else member
+        for member in record.members
+    )
+    record = dataclasses.replace(record, members=members)
+    admission = record.admission
+    if admission is None:
+        return record
+    if _joined(record, reports, admission.unit):
+        return dataclasses.replace(_without_refusal(record, admission.unit), admission=None)
+    report = reports.get(admission.unit, NodeReport())
+    if report.error and report.attempt == admission.attempt:
+        return _refuse(record, admission, report.error, now)
+    if now >= admission.until:
+        return _refuse(record, admission, "did not answer in time", now)
+    return record
+
+
+def _found(
+    record: ClusterRecord,
+    reports: Mapping[str, NodeReport],
+    peers: Collection[str],
+    leader: str,
+    now: float,
+) -> ClusterRecord:
+    """Begin the cluster with one unit, once; begin anew only when nobody is left of the old."""
+    if record.admission is not None or joined(record):
+        return record
+    ready = [
+        unit
+        for unit in (leader, *sorted(peers, key=_number))
+        if _ready(reports.get(unit, NodeReport()), CONTROL_PLANE)
+    ]
+    if not ready:
+        return record
+    report = reports[ready[0]]
+    return ClusterRecord(cluster=report.ca, members=(_member(ready[0], report, JOINED, now),))
+
+
+def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float) -> ClusterRecord:
+    """Let the next unit join, if nobody is joining now."""
+    if record.admission is not None or record.steward is None:
+        return record
+    settled = {member.unit for member in record.members if member.state != JOINING}
+    for unit in sorted(reports, key=lambda unit: _turn(unit, reports[unit])):
+        report = reports[unit]
+        refusal = refusal_of(record, unit) or Refusal(unit)
+        if unit in settled or not _ready(report) or now < refusal.not_before:
+            continue
+        reason = _collision(record, unit, report)
+        if not reason:
+            attempt = max(refusal.attempt, report.attempt or 0) + 1
+            others = tuple(member for member in record.members if member.unit != unit)
+            return dataclasses.replace(
+                record,
+                admission=Admission(unit, attempt, float(round(now + ADMISSION_S))),
+                members=(*others, _member(unit, report, JOINING, now)),
+            )
+        record = _with_refusal(record, dataclasses.replace(refusal, reason=reason))
+    return record
+
+
+def _collision(record: ClusterRecord, unit: str, report: NodeReport) -> str:
+    """Return why a node would clash with a member, or nothing."""
+    for member in record.members:
+        if member.unit == unit or (member.node, member.address) == ("", ""):
+            continue
+        clash = member.node == report.node or member.address == report.address
+        if clash and member.state == LEAVING:
+            return f"waits until the node of {member.unit} is out of the cluster"
+        if member.node == report.node:
+            return f"host name {report.node} is taken by {member.unit}: rename one machine"
+        if member.address == report.address:
+            return f"address {report.address} is taken by {member.unit}: change one machine's"
+    return ""
+
+
+def _refuse(record: ClusterRecord, admission: Admission, reason: str, now: float) -> ClusterRecord:
+    """End an admission; its unit waits longer after every failure, the others go ahead."""
+    wait = min(BACKOFF_S * 2 ** max(admission.attempt - 1, 0), BACKOFF_LIMIT_S)
+    not_before = float(round(now + wait))
+    refusal = Refusal(admission.unit, admission.attempt, not_before, reason)
+    return dataclasses.replace(_with_refusal(record, refusal), admission=None)
+
+
+def _with_refusal(record: ClusterRecord, refusal: Refusal) -> ClusterRecord:
+    others = _without_refusal(record, refusal.unit).refusals
+    return dataclasses.replace(record, refusals=(*others, refusal))
+
+
+def _without_refusal(record: ClusterRecord, unit: str) -> ClusterRecord:
+    kept = tuple(refusal for refusal in record.refusals if refusal.unit != unit)
+    return dataclasses.replace(record, refusals=kept)
+
+
+def _steward(record: ClusterRecord, peers: Collection[str], leader: str) -> str | None:
+    """Return the member that acts for the cluster: the leader if it is one.
+
+    A leader that is no member cannot tell whether another one's machine is alive; so after each
+    failed attempt the next member has its turn.
+    """
+    able = [m.unit for m in joined(record) if m.role == CONTROL_PLANE and m.unit in peers]
+    if leader in able or not able:
+        return leader if able else None
+    failures = max((refusal.attempt for refusal in record.refusals), default=0)
+    return sorted(able, key=_number)[failures % len(able)]
+
+
+def _endpoints(record: ClusterRecord) -> tuple[str, ...]:
+    """Return where the Kubernetes API answers, members on their way out left out."""
+    members: Iterable[Member] = joined(record)
+    return tuple(sorted(f"{m.address}:{API_PORT}" for m in members if m.role == CONTROL_PLANE))
+
+
+def _joined(record: ClusterRecord, reports: Mapping[str, NodeReport], unit: str) -> bool:
+    """Return whether a node says that it is in this very cluster."""
+    report = reports.get(unit, NodeReport())
+    return bool(report.joined) and report.ca == record.cluster
+
+
+def _ready(report: NodeReport, role: str | None = None) -> bool:
+    """Return whether a node said all that admitting it takes."""
+    complete = bool(report.node and report.address and report.role and report.ca)
+    return complete and role in (None, report.role)
+
+
+def _member(unit: str, report: NodeReport, state: str, now: float) -> Member:
+    return Member(
+        unit=unit,
+        node=report.node or "",
+        address=report.address or "",
+        role=report.role or "",
+        state=state,
+        since=float(round(now)),
+    )
+
+
+def _turn(unit: str, report: NodeReport) -> tuple[bool, str, int]:
+    """Return the order in which units join: control planes first, then by name and number."""
+    return report.role != CONTROL_PLANE, unit.partition("/")[0], _number(unit)
+
+
+def _number(unit: str) -> int:
+    return int(unit.partition("/")[2])

@@ -1,0 +1,287 @@
+"""The ``cluster_join`` interface: nodes ask, the control plane admits, one at a time.
+
+Spoken over the peer relation of a control-plane application, and between it (provider) and
+applications of workers (requirer). Three parties write:
+
+* a **node** (any unit) publishes a :class:`NodeReport` in its unit databag;
+* the **leader** of the control-plane application publishes the :class:`ClusterRecord` in its
+  application databag: who is a member, who may join now, and which member acts for the cluster;
+* every **member** publishes a :class:`MemberReport` in its unit databag: which units it saw
+  depart, and, if it is the steward named in the record, the join offers it made (the token itself
+  only in a Juju secret, granted to the one unit it is for) and the removals it finished.
+
+Every field is optional on the wire; fields are added, never re-typed or reused (ADR 0004).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterator, Mapping
+
+import ops
+
+from edgecloud.interfaces import databag
+
+CONTROL_PLANE = "control-plane"
+WORKER = "worker"
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeReport:
+    """Unit databag: what a node says about itself."""
+
+    node: str | None = None
+    """Its name in Kubernetes. Absent until the machine is ready to join."""
+    address: str | None = None
+    """The address at which the other nodes reach it."""
+    role: str | None = None
+    ca: str | None = None
+    """SHA-256 of the cluster authority's certificate, which tells clusters apart."""
+    joined: bool | None = None
+    """True once this node saw itself in the datastore and Ready in Kubernetes."""
+    attempt: int | None = None
+    """The number of the last offer it answered."""
+    error: str | None = None
+    """Why that attempt failed."""
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class JoinOffer:
+    """Where one unit finds its join secret."""
+
+    unit: str = ""
+    attempt: int = 0
+    secret: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberReport:
+    """Unit databag of a member: what it did for the cluster."""
+
+    departed: tuple[str, ...] = ()
+    """Units that it saw depart: the only evidence on which a member is taken out. A unit that
+    merely is not in sight may just not have been met yet by a new leader."""
+    offers: tuple[JoinOffer, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Units whose nodes are out of Kubernetes and out of the datastore."""
+    holding: str | None = None
+    """Why it does not act on the record now."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Admission:
+    """Leave for one unit to join now."""
+
+    unit: str = ""
+    attempt: int = 0
+    until: float = 0.0
+    """When the leave ends, in seconds since 1970 UTC."""
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Member:
+    """A node that belongs to the cluster, is joining it, or is on its way out."""
+
+    unit: str = ""
+    node: str = ""
+    address: str = ""
+    role: str = ""
+    state: str = ""
+    since: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Refusal:
+    """Why a unit is not admitted, or when it may try again."""
+
+    unit: str = ""
+    attempt: int = 0
+    not_before: float = 0.0
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterRecord:
+    """Application databag: the one truth about who belongs to the cluster."""
+
+    cluster: str | None = None
+    """SHA-256 of the certificate of the cluster's authority."""
+    steward: str | None = None
+    admission: Admission | None = None
+    members: tuple[Member, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    """``address:port`` of the Kubernetes API on every control-plane member."""
+
+
+class JoinerEnd:
+    """A node's end, over the peer relation or over ``control-plane``."""
+
+    def __init__(self, charm: ops.CharmBase, endpoint: str):
+        self._charm = charm
+        self._endpoint = endpoint
+
+    @property
+    def relation(self) -> ops.Relation | None:
+        """The relation, if there is one."""
+        return next(iter(self._charm.model.relations[self._endpoint]), None)
+
+    def record(self) -> ClusterRecord:
+        """Return what the leader of the control plane says."""
+        if self.relation is None:
+            return ClusterRecord()
+        return databag.load(ClusterRecord, self.relation.data[self.relation.app])
+
+    def report(self) -> NodeReport:
+        """Return what this unit last said about itself."""
+        if self.relation is None:
+            return NodeReport()
+        return databag.load(NodeReport, self.relation.data[self._charm.unit])
+
+    def publish(self, report: NodeReport) -> bool:
+        """Say something else about this unit. Return whether it is news."""
+        if self.relation is None:
+            return False
+        return databag.save(report, self.relation.data[self._charm.unit])
+
+    def offer(self) -> JoinOffer | None:
+        """Return the offer made to this unit for the admission now in force."""
+        record = self.record()
+        admission = record.admission
+        if self.relation is None or admission is None or admission.unit != self._charm.unit.name:
+            return None
+        for unit in self.relation.units:
+            if unit.name == record.steward:
+                steward = databag.load(MemberReport, self.relation.data[unit])
+                for offer in steward.offers:
+                    if (offer.unit, offer.attempt) == (admission.unit, admission.attempt):
+                        return offer
+        return None
+
+    def url(self, offer: JoinOffer) -> str:
+        """Return the join address of an offer, token and fingerprint included.
+
+        Raises ops.SecretNotFoundError if the offer was withdrawn.
+        """
+        secret = self._charm.model.get_secret(id=offer.secret)
+        return secret.get_content(refresh=True)["url"]
+
+
+class MemberEnd:
+    """The control plane's end: the peer relation, and every relation to workers."""
+
+    def __init__(self, charm: ops.CharmBase, peers: str, workers: str):
+        self._charm = charm
+        self._peers = peers
+        self._workers = workers
+
+    def record(self) -> ClusterRecord:
+        """Return what the leader last published."""
+        for relation in self._charm.model.relations[self._peers]:
+            return databag.load(ClusterRecord, relation.data[self._charm.app])
+        return ClusterRecord()
+
+    def publish(self, record: ClusterRecord) -> bool:
+        """Publish the record: whole to the peers, to workers what concerns them. Leader only."""
+        changed = False
+        for relation in self._relations():
+            share = record if relation.name == self._peers else self._share(record, relation)
+            changed |= databag.save(share, relation.data[self._charm.app])
+        return changed
+
+    def reports(self) -> dict[str, NodeReport]:
+        """Return what every live unit says about itself, this one included."""
+        found: dict[str, NodeReport] = {}
+        for relation in self._relations():
+            for unit in relation.units:
+                found[unit.name] = databag.load(NodeReport, relation.data[unit])
+            if relation.name == self._peers:
+                mine = databag.load(NodeReport, relation.data[self._charm.unit])
+                found[self._charm.unit.name] = mine
+        return found
+
+    def member_reports(self) -> dict[str, MemberReport]:
+        """Return what every live unit of this application says it did and saw."""
+        return {
+            unit.name: databag.load(MemberReport, relation.data[unit])
+            for relation in self._charm.model.relations[self._peers]
+            for unit in (self._charm.unit, *relation.units)
+        }
+
+    def publish_acts(self, report: MemberReport) -> None:
+        """Say what this unit did and saw. Workers are told of the offers made to them only."""
+        for relation in self._relations():
+            names = {unit.name for unit in relation.units}
+            offers = tuple(sorted(offer for offer in report.offers if offer.unit in names))
+            share = dataclasses.replace(report, offers=offers)
+            if relation.name != self._peers:
+                share = MemberReport(offers=offers)
+            databag.save(share, relation.data[self._charm.unit])
+
+    def my_offers(self) -> tuple[JoinOffer, ...]:
+        """Return the offers that this unit has made and not withdrawn."""
+        return tuple(
+            sorted(
+                offer
+                for relation in self._relations()
+                for offer in databag.load(MemberReport, relation.data[self._charm.unit]).offers
+            )
+        )
+
+    def make_offer(
+        self, unit: str, attempt: int, url: str, expire: datetime.datetime
+    ) -> JoinOffer | None:
+        """Put a join address into a secret that one unit may read. Return the offer.
+
+        None if the unit is not related any more.
+        """
+        for relation in self._relations():
+            for candidate in relation.units:
+                if candidate.name == unit:
+                    secret = self._charm.unit.add_secret(
+                        {"url": url},
+                        label=_label(unit, attempt),
+                        description=f"One-time leave for {unit} to join the cluster.",
+                        expire=expire,
+                    )
+                    secret.grant(relation, unit=candidate)
+                    assert secret.id is not None
+                    return JoinOffer(unit, attempt, secret.id)
+        return None
+
+    def withdraw(self, offer: JoinOffer) -> str | None:
+        """Remove an offer's secret. Return its join address, None if it is gone already."""
+        try:
+            secret = self._charm.model.get_secret(label=_label(offer.unit, offer.attempt))
+            url = secret.peek_content()["url"]
+            secret.remove_all_revisions()
+        except ops.SecretNotFoundError:
+            return None
+        return url
+
+    def _relations(self) -> Iterator[ops.Relation]:
+        yield from self._charm.model.relations[self._peers]
+        yield from self._charm.model.relations[self._workers]
+
+    def _share(self, record: ClusterRecord, relation: ops.Relation) -> ClusterRecord:
+        """Return the part of the record that concerns the units of one relation."""
+        names = {unit.name for unit in relation.units}
+        admission = record.admission
+        return ClusterRecord(
+            cluster=record.cluster,
+            steward=record.steward,
+            admission=admission if admission and admission.unit in names else None,
+            members=tuple(member for member in record.members if member.unit in names),
+            refusals=tuple(refusal for refusal in record.refusals if refusal.unit in names),
+            endpoints=record.endpoints,
+        )
+
+
+def _label(unit: str, attempt: int) -> str:
+    return f"join-{unit.replace('/', '-')}-{attempt}"
+
+
+def by_unit(members: tuple[Member, ...]) -> Mapping[str, Member]:
+    """Return members keyed by the unit that brought them."""
+    return {member.unit: member for member in members}
