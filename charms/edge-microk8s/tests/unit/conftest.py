@@ -1,0 +1,1 @@
+"""Puts the charm's own folders on the path, as its dispatch does."""

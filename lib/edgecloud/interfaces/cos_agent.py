@@ -1,0 +1,110 @@
+"""The provider's end of the published ``cos_agent`` interface, version 0.
+
+Direction: the unit writes one key, ``config``, in its unit databag: scrape jobs, alert rules, and
+dashboards packed as ``base64(lzma(json))``. The agent beside it (opentelemetry-collector, or
+grafana-agent until its end) scrapes and forwards. Layout and names are those of the published
+specification; the library that Canonical ships for it needs compiled packages, so this is our own.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import lzma
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ops
+
+_KEY = "config"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScrapeJob:
+    """One target on this machine, for an agent that runs on it too."""
+
+    name: str
+    port: int
+    path: str = "/metrics"
+    scheme: str = "http"
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    tls: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    """Prometheus' ``tls_config``."""
+    authorization: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    """Prometheus' ``authorization``; name a file, never a token."""
+    drop_series: Sequence[str] = ()
+    """Regular expressions of metric names that are not worth a small site's disk."""
+
+    def as_prometheus(self) -> dict[str, Any]:
+        """Return the job as a Prometheus scrape configuration."""
+        job: dict[str, Any] = {
+            "job_name": self.name,
+            "metrics_path": self.path,
+            "scheme": self.scheme,
+            "static_configs": [
+                {"targets": [f"localhost:{self.port}"], "labels": dict(self.labels)}
+            ],
+        }
+        if self.tls:
+            job["tls_config"] = dict(self.tls)
+        if self.authorization:
+            job["authorization"] = dict(self.authorization)
+        if self.drop_series:
+            job["metric_relabel_configs"] = [
+                {"source_labels": ["__name__"], "regex": regex, "action": "drop"}
+                for regex in self.drop_series
+            ]
+        return job
+
+
+class CosAgentProvider:
+    """What a principal offers to the observability agent beside it."""
+
+    def __init__(self, charm: ops.CharmBase, endpoint: str = "cos-agent"):
+        self._charm = charm
+        self._endpoint = endpoint
+
+    @property
+    def related(self) -> bool:
+        """Whether an agent is there."""
+        return bool(self._charm.model.relations[self._endpoint])
+
+    def publish(
+        self,
+        *,
+        jobs: Sequence[ScrapeJob],
+        alert_rules: Mapping[str, Any],
+        dashboards: Sequence[str],
+    ) -> bool:
+        """Offer jobs, alert rules (groups by file) and dashboards (JSON texts).
+
+        Returns whether anything changed.
+        """
+        text = json.dumps(
+            {
+                "metrics_alert_rules": dict(alert_rules),
+                "log_alert_rules": {},
+                "dashboards": [pack(dashboard) for dashboard in dashboards],
+                "metrics_scrape_jobs": [job.as_prometheus() for job in jobs],
+                "log_slots": [],
+            },
+            sort_keys=True,
+        )
+        changed = False
+        for relation in self._charm.model.relations[self._endpoint]:
+            bag = relation.data[self._charm.unit]
+            if bag.get(_KEY) != text:
+                bag[_KEY] = text
+                changed = True
+        return changed
+
+
+def pack(dashboard: str) -> str:
+    """Return a dashboard as the interface carries it."""
+    return base64.b64encode(lzma.compress(dashboard.encode())).decode()
+
+
+def unpack(packed: str) -> str:
+    """Return the dashboard that was packed."""
+    return lzma.decompress(base64.b64decode(packed)).decode()
