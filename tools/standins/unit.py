@@ -46,7 +46,8 @@ class Unit:
         for command in hook_command.COMMANDS:
             # -I and -S: no environment, no site-packages. Juju's own commands start fast too.
             self._executable(command, f"{sys.executable} -IS {HERE}/hook_command.py {command}")
-        self._executable("python3", f"{python} {HERE}/interpreter.py")
+        # -S: what is installed on this machine must not stand in for what the charm lacks.
+        self._executable("python3", f"{python} -S {HERE}/interpreter.py")
         self.set_model({})
 
     def set_model(self, changes: Mapping[str, Any]) -> None:
