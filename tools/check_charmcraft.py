@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHARM_FILES = ("LICENSE", "CHANGELOG.md", "icon.svg", "dispatch", "requirements.txt")
+PROGRAMS = ("dispatch", "src/charm.py")
 ARCHITECTURES = ("amd64", "arm64")
 BASES = ("24.04", "26.04")
 
@@ -63,12 +65,24 @@ def missing_files(charm: pathlib.Path) -> Iterator[str]:
             yield f"{name} missing"
 
 
+def not_executable(charm: pathlib.Path) -> Iterator[str]:
+    """Yield the programs of a charm that Juju or a linter could not start."""
+    for name in PROGRAMS:
+        if (charm / name).is_file() and not os.access(charm / name, os.X_OK):
+            yield f"{name} is not executable"
+
+
 def main() -> int:
     """Print every problem of every charm; return 1 if there is one."""
     found = 0
     for file in sorted(ROOT.glob("charms/*/charmcraft.yaml")):
         charmcraft = yaml.safe_load(file.read_text(encoding="utf-8"))
-        for problem in (*problems(charmcraft, file.parent.name), *missing_files(file.parent)):
+        charm = file.parent
+        for problem in (
+            *problems(charmcraft, charm.name),
+            *missing_files(charm),
+            *not_executable(charm),
+        ):
             print(f"{file.relative_to(ROOT)}: {problem}")
             found += 1
     return 1 if found else 0

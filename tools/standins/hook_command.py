@@ -167,7 +167,8 @@ def secret_set(state: State, options: Options, words: list[str]) -> None:
 
 def secret_remove(state: State, options: Options, words: list[str]) -> None:
     """Remove a secret."""
-    del state["secrets"][words[0]]
+    secret = _secret(state, options, words)
+    state["secrets"] = {key: value for key, value in state["secrets"].items() if value != secret}
 
 
 def secret_ids(state: State, options: Options, words: list[str]) -> list[str]:
