@@ -1,0 +1,170 @@
+"""Measure a no-op ``update-status`` of a packed charm against a bare charm, in the same run.
+
+Both go the real way: ``dispatch``, a new Python, ops, hook commands as processes. The charm under
+test finds a settled site: its relations come from the lab, and the programs of its machine answer
+as they did there, by a process that costs next to nothing. So what is compared is the charm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import packed  # noqa: E402 - found through the path above
+from bench import settled  # noqa: E402
+from standins import recording, unit  # noqa: E402
+
+EVENT = "update-status"
+MAX_RATIO = 1.25
+MAX_COMMANDS = 20
+BARE = """
+import ops
+
+
+class BareCharm(ops.CharmBase):
+    def __init__(self, framework):
+        super().__init__(framework)
+        framework.observe(self.on.update_status, self._on_update_status)
+        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+
+    def _on_update_status(self, event):
+        pass
+
+    def _on_collect_unit_status(self, event):
+        event.add_status(ops.ActiveStatus())
+
+
+if __name__ == "__main__":
+    ops.main(BareCharm)
+"""
+
+
+@dataclasses.dataclass
+class Subject:
+    """A unit that is measured, and its times in seconds."""
+
+    name: str
+    unit: unit.Unit
+    environment: dict[str, str]
+    times: list[float] = dataclasses.field(default_factory=list[float])
+
+    def dispatch(self) -> None:
+        """Run the hook once and note how long it took."""
+        started = time.perf_counter()
+        result = self.unit.dispatch(EVENT, **self.environment)
+        self.times.append(time.perf_counter() - started)
+        if result.returncode:
+            raise SystemExit(f"{self.name} failed:\n{result.stdout}{result.stderr}")
+
+    @property
+    def median_s(self) -> float:
+        """The median of its times."""
+        return statistics.median(self.times)
+
+
+def bare_subject(charm: pathlib.Path, scratch: pathlib.Path, python: str) -> Subject:
+    """Return a bare charm with the dispatch and the ops of an unpacked charm."""
+    folder = scratch / "bare"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "charm.py").write_text(BARE, encoding="utf-8")
+    (folder / "metadata.yaml").write_text("name: bare\n", encoding="utf-8")
+    shutil.copy2(charm / "dispatch", folder / "dispatch")
+    shutil.copytree(charm / "venv", folder / "venv")
+    surroundings = scratch / "surroundings-bare"
+    return Subject("bare", unit.Unit(folder, surroundings, python=python, name="bare/0"), {})
+
+
+def subject(
+    scene: settled.Scene, role: str, charm: pathlib.Path, scratch: pathlib.Path, python: str
+) -> Subject:
+    """Return an unpacked charm in a settled site."""
+    answers = recording.write(scene.answers, scratch / f"answers-{role}")
+    surroundings = scratch / f"surroundings-{role}"
+    placed = unit.Unit(charm, surroundings, python=python, name=scene.unit, machine=scene.machine)
+    placed.set_model(scene.model)
+    environment = {"STANDIN_RECORDING": str(answers), "STANDIN_NOW": repr(scene.now)}
+    return Subject(f"{charm.name}, {role}", placed, environment)
+
+
+def measure(subjects: Sequence[Subject], runs: int) -> None:
+    """Dispatch all subjects in turn, many times, after a turn that only warms them up."""
+    for each in subjects:
+        each.dispatch()
+        each.times.clear()
+    for _ in range(runs):
+        for each in subjects:
+            each.dispatch()
+
+
+def report(bare: Subject, subjects: Sequence[Subject]) -> bool:
+    """Print what was measured; return whether every target is met."""
+    met = True
+    print(f"{'':32}{'median':>9}{'ratio':>8}{'commands':>10}")
+    print(f"{bare.name:32}{bare.median_s * 1000:>6.0f} ms{1:>8.2f}{len(bare.unit.calls()):>10}")
+    for each in subjects:
+        ratio, commands = each.median_s / bare.median_s, len(each.unit.calls())
+        good = ratio <= MAX_RATIO and commands <= MAX_COMMANDS
+        print(
+            f"{each.name:32}{each.median_s * 1000:>6.0f} ms{ratio:>8.2f}{commands:>10}"
+            f"  {'' if good else 'MISSED'}".rstrip()
+        )
+        met = met and good
+    print(f"targets: ratio at most {MAX_RATIO}, at most {MAX_COMMANDS} hook commands")
+    return met
+
+
+def bench(name: str, runs: int, *, verbose: bool) -> bool:
+    """Measure one charm; return whether it meets the targets."""
+    file = ROOT / "dist" / f"{name}_ubuntu-24.04-arm64.charm"
+    if not file.exists():
+        raise SystemExit(f"{file.relative_to(ROOT)} is not there: run `tox run -e pack` first")
+    python = packed.interpreter("24.04")
+    with tempfile.TemporaryDirectory() as place:
+        scratch = pathlib.Path(place)
+        charm = packed.unpack(file, scratch / name)
+        bare = bare_subject(charm, scratch, python)
+        found = settled.scenes(ROOT / "charms" / name, scratch)
+        subjects = [
+            subject(scene, role, charm, scratch, python)
+            for role, scene in zip(("leader", "follower"), found, strict=False)
+        ]
+        measure([bare, *subjects], runs)
+        met = report(bare, subjects)
+        if verbose:
+            _list_calls([bare, *subjects])
+        return met
+
+
+def _list_calls(subjects: Sequence[Subject]) -> None:
+    for each in subjects:
+        print(f"\n{each.name}:")
+        for call in each.unit.calls():
+            print(f"  {' '.join(call)[:120]}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure the charms that are named, or all; return 1 if one misses a target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("charm", nargs="*")
+    parser.add_argument("--runs", type=int, default=15, help="dispatches of each charm")
+    parser.add_argument("--calls", action="store_true", help="list the hook commands as well")
+    options = parser.parse_args(arguments)
+    everything = sorted(folder.parent.name for folder in ROOT.glob("charms/*/charmcraft.yaml"))
+    results = [
+        bench(name, options.runs, verbose=options.calls) for name in options.charm or everything
+    ]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
