@@ -1,0 +1,387 @@
+"""Drive MicroK8s on this machine: its snap, its commands, and the files that tell its state."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import yaml
+
+import quorum
+from edgecloud import host
+from edgecloud.host import failures, files, kubectl, snap
+
+SNAP = "microk8s"
+MICROK8S = "/snap/bin/microk8s"
+DQLITE = "/snap/microk8s/current/bin/dqlite"
+
+LAUNCH = "/etc/microk8s.yaml"
+"""The first of the places where the snap looks for its launch configuration."""
+
+DATA = "/var/snap/microk8s/current"
+COMMON = "/var/snap/microk8s/common"
+ARGS = f"{DATA}/args"
+LOCKS = f"{DATA}/var/lock"
+CERTS = f"{DATA}/certs"
+CREDENTIALS = f"{DATA}/credentials"
+BACKEND = f"{DATA}/var/kubernetes/backend"
+PROVIDER = f"{ARGS}/traefik/provider.yaml"
+TOKENS = f"{CREDENTIALS}/cluster-tokens.txt"
+STATE = "/var/lib/edge-microk8s"
+"""What the charm remembers on this machine. The snap's removal does not touch it."""
+
+ADMIN = f"{CREDENTIALS}/client.config"
+KUBELET = f"{CREDENTIALS}/kubelet.config"
+
+AGENT_PORT = 25000
+_MINTED = f"{STATE}/minted.json"
+_JOINING = f"{LOCKS}/join-in-progress"
+_INIT = "$SNAP/bin/cluster-agent init --config-file -"
+
+_QUERY_S = 30
+_JOIN_S = 600
+_LEAVE_S = 300
+_REMOVE_S = 120
+
+
+class MicroK8sError(Exception):
+    """MicroK8s refused or failed; ``busy`` if only because snapd is at work on it already."""
+
+    def __init__(self, message: str, *, busy: bool = False):
+        super().__init__(message)
+        self.busy = busy
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Member:
+    """A member of the datastore."""
+
+    address: str
+    """Without the port."""
+    id: int
+    role: quorum.Role
+
+
+def install(host: host.Host, *, channel: str, launch: str, snaps: Sequence[str] = ()) -> bool:
+    """Install MicroK8s if it is missing, and hold it. Return whether anything changed.
+
+    Args:
+        host: the machine.
+        channel: where the store has it.
+        launch: the launch configuration, which must lie there before the snap does.
+        snaps: files to install from instead of the store, the snaps that it needs among them.
+    """
+    changed = False
+    try:
+        if snap.info(host, SNAP) is None:
+            host.write(LAUNCH, launch, mode=0o600)
+            _install(host, channel, snaps)
+            changed = True
+        # A node that refreshes by itself takes its site's quorum with it when all do so at once.
+        return snap.hold(host, SNAP) or changed
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error), busy=error.busy) from error
+
+
+def refresh(host: host.Host, *, channel: str) -> None:
+    """Move to what a channel holds, and stay held."""
+    try:
+        snap.refresh(host, SNAP, channel=channel)
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error), busy=error.busy) from error
+
+
+def version(host: host.Host) -> str | None:
+    """Return the version installed, such as ``1.35.2``."""
+    found = info(host)
+    return found.version.lstrip("v") if found else None
+
+
+def info(host: host.Host) -> snap.Snap | None:
+    """Return the snap that is installed."""
+    try:
+        return snap.info(host, SNAP)
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error)) from error
+
+
+def restart(host: host.Host, daemons: Collection[str]) -> None:
+    """Restart daemons, for instance ``kubelite``, in one go."""
+    if not daemons:
+        return
+    try:
+        snap.restart(host, *(f"{SNAP}.daemon-{daemon}" for daemon in sorted(daemons)))
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error), busy=error.busy) from error
+
+
+def start(host: host.Host) -> None:
+    """Start all daemons: a ``leave`` that failed halfway leaves them stopped."""
+    try:
+        snap.start(host, SNAP)
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error), busy=error.busy) from error
+
+
+def apply(host: host.Host, launch: str, *, timeout_s: float = _JOIN_S) -> None:
+    """Apply a launch configuration to the running node, at once."""
+    command = (snap.SNAP, "run", "--shell", f"{SNAP}.daemon-cluster-agent", "-c", _INIT)
+    _run(host, command, "cluster-agent init", timeout_s=timeout_s, stdin=launch)
+
+
+def purge(host: host.Host) -> bool:
+    """Remove MicroK8s with all its data. Return whether anything was there.
+
+    A node that was a control plane holds the cluster's CA key, so nothing may be left of it.
+    """
+    try:
+        changed = snap.remove(host, SNAP)
+    except snap.SnapError as error:
+        raise MicroK8sError(str(error), busy=error.busy) from error
+    for path in (LAUNCH, _MINTED):
+        changed = host.remove(path) or changed
+    left = host.glob("/var/snap/microk8s/*/certs/ca.key")
+    if left:
+        raise MicroK8sError(f"the snap is gone but the cluster's key is not: delete {left[0]}")
+    return changed
+
+
+# --- what this node is -------------------------------------------------------------------------
+
+
+def is_worker(host: host.Host) -> bool:
+    """Return whether this node joined a cluster as a worker."""
+    return host.exists(f"{LOCKS}/clustered.lock")
+
+
+def kubeconfig(host: host.Host) -> str:
+    """Return the path of the credentials with which this node may ask the cluster."""
+    return KUBELET if is_worker(host) else ADMIN
+
+
+def node_name(host: host.Host) -> str:
+    """Return the name under which this machine registers in Kubernetes."""
+    return files.read(host, "/etc/hostname").strip().lower()
+
+
+def authority(host: host.Host) -> str | None:
+    """Return the SHA-256 of the cluster authority's certificate, which tells clusters apart."""
+    names = ("ca.remote.crt", "ca.crt") if is_worker(host) else ("ca.crt",)
+    texts = (files.read(host, f"{CERTS}/{name}") for name in names)
+    text = next((text for text in texts if text.strip()), None)
+    return _digest_of(text) if text else None
+
+
+def members(host: host.Host) -> tuple[Member, ...]:
+    """Return the datastore's members as this node last heard. Costs no process."""
+    try:
+        return _members(yaml.safe_load(files.read(host, f"{BACKEND}/cluster.yaml")))
+    except yaml.YAMLError as error:
+        raise MicroK8sError(f"{BACKEND}/cluster.yaml is damaged: {error}") from error
+
+
+def live_members(host: host.Host) -> tuple[Member, ...]:
+    """Return the datastore's members as its leader has them now."""
+    store = f"file://{BACKEND}/cluster.yaml"
+    keys = ("-c", f"{BACKEND}/cluster.crt", "-k", f"{BACKEND}/cluster.key")
+    command = (DQLITE, "-s", store, *keys, "-f", "json", "k8s", ".cluster")
+    text = _run(host, command, "dqlite .cluster", timeout_s=_QUERY_S)
+    try:
+        return _members(json.loads(text))
+    except ValueError as error:
+        raise MicroK8sError(f"dqlite .cluster printed no JSON: {text[:200]}") from error
+
+
+def ensure_endpoints(host: host.Host, endpoints: Collection[str]) -> bool:
+    """Ensure that a worker knows two API servers (``ADDRESS:PORT``) that exist, if there are two.
+
+    Its proxy follows the cluster by itself, but not out of an empty list, nor away from a seed
+    that was removed before it answered. Return whether anything changed.
+    """
+    text = files.read(host, PROVIDER)
+    known = set(re.findall(r"address:\s*[\"']?([^\s\"']+)", text)) & set(endpoints)
+    if not is_worker(host) or len(known) >= min(2, len(endpoints)):
+        return False
+    files.rewrite(host, PROVIDER, _with_servers(text, sorted(endpoints)))
+    restart(host, ["apiserver-proxy"])
+    return True
+
+
+# --- join tokens --------------------------------------------------------------------------------
+
+
+def mint(host: host.Host, address: str) -> str:
+    """Return a join URL for one use at one address of this node, with its fingerprint in it."""
+    command = (MICROK8S, "add-node", "--format", "json")
+    text = _run(host, command, "microk8s add-node", timeout_s=_QUERY_S)
+    try:
+        token = str(json.loads(text)["token"])
+    except (ValueError, KeyError, TypeError) as error:
+        # The text may hold a token, so it must not get into the message.
+        raise MicroK8sError("microk8s add-node printed no token") from error
+    minted = files.read_state(host, _MINTED)
+    minted[_fingerprint(token)] = host.now()
+    files.write_state(host, _MINTED, minted)
+    return f"{address}:{AGENT_PORT}/{token}"
+
+
+def revoke(host: host.Host, url: str) -> bool:
+    """Make a join URL useless. Return whether it still worked."""
+    return _drop_tokens(host, {_fingerprint(url.partition("/")[2])}) > 0
+
+
+def prune_tokens(host: host.Host, *, older_than_s: float) -> int:
+    """Make the tokens useless that :func:`mint` made this long ago. Return how many there were.
+
+    A token for one use never expires by itself. Tokens that others made stay.
+    """
+    minted = files.read_state(host, _MINTED)
+    limit = host.now() - older_than_s
+    old = {token for token, made in minted.items() if float(made) <= limit}
+    return _drop_tokens(host, old) if old else 0
+
+
+# --- join and leave -----------------------------------------------------------------------------
+
+
+def join(host: host.Host, url: str, *, worker: bool) -> None:
+    """Join the cluster at a URL that :func:`mint` made there. The URL is used up by any attempt.
+
+    That this returns does not mean that the node is a member: look at the members.
+    """
+    clear_stale_join(host)
+    wish = {"version": "0.2.0", "join": {"url": url, "worker": worker}}
+    try:
+        apply(host, yaml.safe_dump(wish))
+    except MicroK8sError as error:
+        secret = url.partition("/")[2].partition("/")[0]
+        message = str(error).replace(secret, "…") if secret else str(error)
+        raise MicroK8sError(message) from None
+
+
+def clear_stale_join(host: host.Host) -> bool:
+    """Remove what a failed join leaves, which keeps MicroK8s from renewing certificates."""
+    return host.remove(_JOINING)
+
+
+def leave(host: host.Host) -> bool:
+    """Leave the cluster, from the node that leaves. Return whether it was in one."""
+    try:
+        _run(host, (MICROK8S, "leave"), "microk8s leave", timeout_s=_LEAVE_S)
+    except MicroK8sError as error:
+        if "not acting as a node in a cluster" in str(error):
+            return False
+        raise
+    return True
+
+
+def remove_node(host: host.Host, *, name: str, address: str) -> bool:
+    """Take a node out of Kubernetes and of the datastore, from another node.
+
+    Whether its own ``leave`` worked, and whether its machine exists, does not matter. Return
+    whether anything of it was left.
+    """
+    present = _is_present(host, name)
+    if present:
+        _remove(host, name)
+    ghost = _is_member(host, address)
+    if ghost:
+        # Only the address finds a member without a node; success is reported as a failure then.
+        _remove(host, address)
+    if _is_present(host, name) or _is_member(host, address):
+        raise MicroK8sError(f"{name} ({address}) is still in the cluster after its removal")
+    return present or ghost
+
+
+def _install(host: host.Host, channel: str, snaps: Sequence[str]) -> None:
+    if snaps:
+        snap.install_files(host, snaps, classic=(SNAP,))
+    else:
+        snap.install(host, SNAP, channel=channel, classic=True)
+
+
+def _remove(host: host.Host, node: str) -> None:
+    """Run ``remove-node``, whose exit code says little: look for yourself what is left."""
+    try:
+        host.run((MICROK8S, "remove-node", node, "--force"), timeout_s=_REMOVE_S, check=False)
+    except failures.FAILURES as error:
+        raise MicroK8sError(failures.explain(error, "microk8s remove-node")) from error
+
+
+def _is_present(host: host.Host, name: str) -> bool:
+    try:
+        return any(node.name == name for node in kubectl.nodes(host, ADMIN))
+    except kubectl.KubectlError as error:
+        raise MicroK8sError(str(error)) from error
+
+
+def _is_member(host: host.Host, address: str) -> bool:
+    return any(member.address == address for member in live_members(host))
+
+
+def _drop_tokens(host: host.Host, fingerprints: Collection[str]) -> int:
+    lines = files.read(host, TOKENS).splitlines()
+    kept = [line for line in lines if _fingerprint(line.partition("|")[0]) not in fingerprints]
+    if kept != lines:
+        files.rewrite(host, TOKENS, "".join(f"{line}\n" for line in kept))
+    minted = files.read_state(host, _MINTED)
+    left = {token: made for token, made in minted.items() if token not in fingerprints}
+    if left != minted:
+        files.write_state(host, _MINTED, left)
+    return len(lines) - len(kept)
+
+
+def _fingerprint(token: str) -> str:
+    """Return what the charm remembers of a token: enough to know it again, not to use it."""
+    return hashlib.sha256(token.partition("/")[0].strip().encode()).hexdigest()
+
+
+def _digest_of(certificate: str) -> str:
+    """Return the SHA-256 of a certificate's bytes, of the text itself if it is no PEM."""
+    found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END", certificate, re.DOTALL)
+    try:
+        content = base64.b64decode(found.group(1)) if found else certificate.encode()
+    except ValueError:
+        content = certificate.encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _members(document: object) -> tuple[Member, ...]:
+    if not isinstance(document, list):
+        return ()
+    return tuple(sorted(map(_member, cast("list[dict[str, Any]]", document))))
+
+
+def _member(entry: dict[str, Any]) -> Member:
+    address = str(entry["Address"]).rpartition(":")[0].strip("[]")
+    return Member(address, int(entry["ID"]), quorum.Role(int(entry["Role"])))
+
+
+def _with_servers(provider: str, endpoints: Sequence[str]) -> str:
+    """Return the proxy's file with these servers, everything else in it as it was."""
+    loaded = yaml.safe_load(provider)
+    document = cast("dict[str, Any]", loaded) if isinstance(loaded, dict) else {}
+    place = document
+    for key in ("tcp", "services", "kube-apiserver", "loadBalancer"):
+        place = cast("dict[str, Any]", place.setdefault(key, {}))
+    place["servers"] = [{"address": endpoint} for endpoint in endpoints]
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _run(
+    host: host.Host,
+    command: Sequence[str],
+    what: str,
+    *,
+    timeout_s: float,
+    stdin: str | None = None,
+) -> str:
+    try:
+        return host.run(command, timeout_s=timeout_s, stdin=stdin).stdout
+    except failures.FAILURES as error:
+        raise MicroK8sError(failures.explain(error, what)) from error
