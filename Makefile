@@ -14,5 +14,5 @@ test: $(TOX)  ## Lint, unit tests, bundle tests and packing; prints what fails i
 
 $(TOX): Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q "tox>=4.30,<5" "tox-uv>=1.28,<2"
+	.venv/bin/python -m pip install -qq "tox>=4.30,<5" "tox-uv>=1.28,<2"
 	@touch $(TOX)

@@ -1,8 +1,9 @@
 """Measure a no-op ``update-status`` of a packed charm against a bare charm, in the same run.
 
-Both go the real way: ``dispatch``, a new Python, ops, hook commands as processes. The charm under
-test finds a settled site: its relations come from the lab, and the programs of its machine answer
-as they did there, by a process that costs next to nothing. So what is compared is the charm.
+Run it with ``tox run -e bench``. Both go the real way: ``dispatch``, a new Python, ops, hook
+commands as processes. The charm under test finds a settled site: its relations come from the lab,
+and the programs of its machine answer as they did there, by a process that costs next to nothing.
+So what is compared is the charm.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+import packed
+from bench import settled
+from standins import recording, unit
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import packed  # noqa: E402 - found through the path above
-from bench import settled  # noqa: E402
-from standins import recording, unit  # noqa: E402
-
 EVENT = "update-status"
 MAX_RATIO = 1.25
 MAX_COMMANDS = 20
@@ -61,7 +60,7 @@ class Subject:
     def dispatch(self) -> None:
         """Run the hook once and note how long it took."""
         started = time.perf_counter()
-        result = self.unit.dispatch(EVENT, **self.environment)
+        result = self.unit.dispatch(EVENT, environment=self.environment)
         self.times.append(time.perf_counter() - started)
         if result.returncode:
             raise SystemExit(f"{self.name} failed:\n{result.stdout}{result.stderr}")

@@ -51,7 +51,8 @@ def _scene(site: lab.Model, member: entities.Unit, scratch: pathlib.Path) -> Sce
     copy = scratch / f"machine-{machine.id}"
     shutil.copytree(machine.root, copy, symlinks=True)
     now = machine.now()
-    shown = _described(member, view.state(site, member), site.address(member))
+    juju: Any = site
+    shown = _described(member, view.state(juju, member), site.address(member))
     return Scene(member.name, shown, copy, _recorded(site, member), now)
 
 

@@ -75,14 +75,18 @@ class Unit:
         return json.loads(self._place.read_text(encoding="utf-8"))
 
     def dispatch(
-        self, event: str, *, timeout_s: float = 60, **environment: str
+        self,
+        event: str,
+        *,
+        timeout_s: float = 60,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run the charm's ``dispatch`` for a hook, as Juju does; return what it printed."""
         self._calls.unlink(missing_ok=True)
         return subprocess.run(
             [str(self.charm / "dispatch")],
             cwd=self.charm,
-            env={**self._environment(event), **environment},
+            env={**self._environment(event), **(environment or {})},
             timeout=timeout_s,
             capture_output=True,
             text=True,

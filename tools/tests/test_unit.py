@@ -116,7 +116,9 @@ def test_given_a_recording_when_run_then_the_answer_is_replayed_at_its_time(plac
     answer = subprocess.CompletedProcess([], 3, "not running", "careful")
     listing = recording.write({("/snap/bin/microk8s", "status"): answer}, tmp_path / "answers")
 
-    result = subject.dispatch("start", STANDIN_RECORDING=str(listing), STANDIN_NOW="42.5")
+    result = subject.dispatch(
+        "start", environment={"STANDIN_RECORDING": str(listing), "STANDIN_NOW": "42.5"}
+    )
 
     assert result.stdout.split("\n")[0] == "not running careful 3 42.5"
 
@@ -125,6 +127,6 @@ def test_given_a_command_that_was_not_recorded_when_run_then_the_hook_fails(plac
     subject = placed("from edgecloud import host; host.current.run(['/x'], timeout_s=5)")
     listing = recording.write({}, tmp_path / "answers")
 
-    result = subject.dispatch("start", STANDIN_RECORDING=str(listing))
+    result = subject.dispatch("start", environment={"STANDIN_RECORDING": str(listing)})
 
     assert "no answer was recorded" in result.stderr
