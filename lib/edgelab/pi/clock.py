@@ -1,0 +1,24 @@
+"""The one clock of a simulated world, which only ever moves forward when it is told to."""
+
+from __future__ import annotations
+
+
+class Clock:
+    """Seconds since 1970 UTC, advanced by commands and by whoever drives the world."""
+
+    def __init__(self, start: float = 1_767_225_600.0):
+        self._now = start
+
+    def now(self) -> float:
+        """Return the present time."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Negative spans are refused, because nothing here may go back."""
+        if seconds < 0:
+            raise ValueError(f"time does not go back by {-seconds} s")
+        self._now += seconds
+
+    def sleep_until(self, moment: float) -> None:
+        """Let time pass until a moment; nothing happens if it lies in the past."""
+        self._now = max(self._now, moment)

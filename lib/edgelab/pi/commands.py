@@ -1,0 +1,134 @@
+"""Which programs a machine has, and the way from a command line to the function that plays it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Sequence
+
+from edgelab.pi import datastore_shell as dqlite
+from edgelab.pi import (
+    debian,
+    durations,
+    faults,
+    files,
+    kubectl,
+    microk8s,
+    passthrough,
+    snap_command,
+    systemd,
+)
+from edgelab.pi.process import Exit, Process
+
+if typing.TYPE_CHECKING:
+    from edgelab.pi import machine as machines
+
+Program = Callable[[Process], int]
+
+SYSTEM: dict[str, Program] = {
+    "/usr/bin/snap": snap_command.run,
+    "/usr/bin/systemctl": systemd.systemctl,
+    "/usr/bin/systemd-run": systemd.systemd_run,
+    "/usr/bin/systemd-analyze": systemd.systemd_analyze,
+    "/usr/bin/journalctl": systemd.journalctl,
+    "/usr/sbin/modprobe": debian.modprobe,
+    "/usr/bin/apt-get": debian.apt_get,
+    "/usr/sbin/nft": debian.nft,
+    "/usr/bin/hostname": debian.hostname,
+    "/usr/sbin/sysctl": debian.sysctl,
+    "/usr/bin/ss": debian.ss,
+    "/usr/bin/juju-exec": debian.juju_exec,
+    "/usr/bin/sudo": debian.sudo,
+    "/usr/sbin/reboot": debian.reboot,
+    "/usr/bin/true": debian.true,
+    "/usr/bin/openssl": passthrough.openssl,
+    "/usr/bin/sha256sum": passthrough.real,
+    "/usr/bin/tar": passthrough.real,
+}
+MICROK8S: dict[str, Program] = {
+    "/snap/bin/microk8s": microk8s.run,
+    "/snap/microk8s/current/kubectl": kubectl.run,
+    "/snap/microk8s/current/bin/dqlite": dqlite.run,
+}
+_BARE = {path.rpartition("/")[2]: path for path in (*SYSTEM, "/snap/bin/microk8s")}
+_READ_ONLY = frozenset({"/snap/microk8s/current/bin/dqlite", "/usr/bin/ss", "/usr/bin/hostname"})
+
+
+def make_programs(machine: machines.Machine) -> None:
+    """Put a file where each program lies, for those who look whether it is there."""
+    for path in SYSTEM:
+        if path != "/usr/bin/sudo" or machine.has_sudo:
+            files.write(machine, path, "", 0o755)
+
+
+def execute(process: Process) -> int:
+    """Run a command with what its fault does to it, and return its exit code."""
+    program = _find(process)
+    effect = process.effect
+    if effect is not None and effect.kind in _BEFORE:
+        code = _BEFORE[effect.kind](process, effect)
+        if code is not None:
+            return code
+    process.spend(durations.COMMAND)
+    try:
+        code = program(process)
+    except Exit as end:
+        code = end.code
+    if effect is None:
+        return code
+    if effect.kind == "fail-late":
+        process.complain(effect.stderr)
+        return effect.exit_code
+    if effect.kind == "cut-after":
+        process.machine.power_off()
+        raise faults.PowerCut(process.machine.id)
+    return code
+
+
+def changes_anything(argv: Sequence[str]) -> bool:
+    """Return whether the background should look again after this command."""
+    if argv[0] in _READ_ONLY:
+        return False
+    return not (argv[0].endswith("/kubectl") and "get" in argv)
+
+
+def _find(process: Process) -> Program:
+    name = process.argv[0]
+    path = name if "/" in name else _BARE.get(name, name)
+    table = MICROK8S if path.startswith("/snap/") else SYSTEM
+    if path not in table or not files.exists(process.machine, path):
+        raise FileNotFoundError(2, "No such file or directory", name)
+    process.argv[0] = path
+    return table[path]
+
+
+def _fail(process: Process, effect: faults.Effect) -> int:
+    process.spend(durations.COMMAND)
+    if effect.stderr:
+        process.complain(effect.stderr)
+    return effect.exit_code
+
+
+def _hang(process: Process, effect: faults.Effect) -> int | None:
+    process.hang()
+
+
+def _slow(process: Process, effect: faults.Effect) -> int | None:
+    process.spend(effect.seconds)
+    return None
+
+
+def _cut(process: Process, effect: faults.Effect) -> int | None:
+    if effect.kind == "brown-out":
+        process.machine.reboot()
+    else:
+        process.machine.power_off()
+    raise faults.PowerCut(process.machine.id)
+
+
+_BEFORE: dict[str, Callable[[Process, faults.Effect], int | None]] = {
+    "fail": _fail,
+    "hang": _hang,
+    "slow": _slow,
+    "cut-before": _cut,
+    "brown-out": _cut,
+}

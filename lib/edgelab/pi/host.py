@@ -1,0 +1,101 @@
+"""The machine as charm code sees it: :class:`edgecloud.host.Host` on a simulated Pi."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import typing
+from collections.abc import Mapping, Sequence
+
+from edgelab.pi import faults, files
+
+if typing.TYPE_CHECKING:
+    from edgelab.pi import machine as machines
+
+
+class PiHost:
+    """Run commands on, and touch the files of, one simulated machine."""
+
+    def __init__(self, machine: machines.Machine):
+        self.machine = machine
+        self.root = machine.root
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in simulated time, and return what it printed."""
+        result = self.machine.world.run(
+            self.machine, command, timeout_s=timeout_s, stdin=stdin, env=env
+        )
+        if check:
+            result.check_returncode()
+        return result
+
+    def read(self, path: str) -> str:
+        """Return a text file."""
+        return self.path(path).read_text(encoding="utf-8")
+
+    def write(self, path: str, text: str, *, mode: int = 0o644) -> bool:
+        """Make a file hold this text. Return whether anything changed."""
+        target = self.path(path)
+        try:
+            same = target.read_text(encoding="utf-8") == text
+        except (FileNotFoundError, UnicodeDecodeError):
+            same = False
+        if same and target.stat().st_mode & 0o777 == mode:
+            return False
+        if not same and self.machine.free_bytes() < len(text):
+            raise files.no_space(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(target, text, mode)
+        self.machine.world.touch()
+        return True
+
+    def remove(self, path: str) -> bool:
+        """Remove a file if it is there. Return whether it was."""
+        try:
+            self.path(path).unlink()
+        except FileNotFoundError:
+            return False
+        self.machine.world.touch()
+        return True
+
+    def exists(self, path: str) -> bool:
+        """Return whether a file or folder is there."""
+        return self.path(path).exists()
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths that match an absolute shell pattern, sorted."""
+        self._need_power()
+        found = self.root.glob(pattern.lstrip("/"))
+        return sorted("/" + str(path.relative_to(self.root)) for path in found)
+
+    def path(self, path: str) -> pathlib.Path:
+        """Return where a path really lies."""
+        self._need_power()
+        return self.root / path.lstrip("/")
+
+    def free_bytes(self, path: str) -> int:
+        """Return the bytes that a write below this path may still take."""
+        self._need_power()
+        return self.machine.free_bytes()
+
+    def free_inodes(self, path: str) -> int:
+        """Return the files that may still be made below this path."""
+        self._need_power()
+        return 0 if self.machine.disk_filled else self.machine.disk_bytes // 16384
+
+    def now(self) -> float:
+        """Return the machine's clock, in seconds since 1970 UTC."""
+        self._need_power()
+        return self.machine.now()
+
+    def _need_power(self) -> None:
+        if not self.machine.powered:
+            raise faults.PowerCut(self.machine.id)

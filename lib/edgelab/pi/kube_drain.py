@@ -1,0 +1,126 @@
+"""``kubectl drain``: cordon, then evict pod by pod, as far as disruption budgets let it."""
+
+from __future__ import annotations
+
+import math
+
+from edgelab.pi import kube_nodes, kube_pods, timers
+from edgelab.pi.cluster import Cluster, KubeNode, Object
+from edgelab.pi.process import Process
+
+
+def drain(process: Process, cluster: Cluster, node: KubeNode, options: dict[str, str]) -> int:
+    """Empty a node of the pods that may go."""
+    if not node.cordoned:
+        kube_nodes.set_cordon(cluster, node, True)
+        process.say(f"node/{node.name} cordoned")
+    else:
+        process.say(f"node/{node.name} already cordoned")
+    problems = _problems(cluster, node, options)
+    if problems:
+        process.complain(f'error: unable to drain node "{node.name}" due to error: {problems}')
+        process.complain(f"There are pending nodes to be drained:\n {node.name}\n{problems}")
+        return 1
+    return _evict_all(process, cluster, node, _timeout(options))
+
+
+def allowed_disruptions(cluster: Cluster, budget: Object) -> int:
+    """Return how many pods of a disruption budget may be evicted now."""
+    spec = budget["spec"]
+    wanted = spec.get("selector", {}).get("matchLabels", {})
+    space = budget["metadata"].get("namespace", "default")
+    pods = [
+        pod
+        for pod in cluster.kind("pods").values()
+        if _covers(wanted, pod) and pod["metadata"].get("namespace") == space
+    ]
+    healthy = sum(
+        kube_pods.is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in pods
+    )
+    if "minAvailable" in spec:
+        return max(0, healthy - _count(spec["minAvailable"], len(pods)))
+    return max(0, healthy - (len(pods) - _count(spec.get("maxUnavailable", 1), len(pods))))
+
+
+def _evict_all(process: Process, cluster: Cluster, node: KubeNode, timeout: float) -> int:
+    began = process.seconds
+    while True:
+        pods = [(key, pod) for key, pod in kube_pods.pods_on(cluster, node.name) if _goes(pod)]
+        if not pods:
+            process.say(f"node/{node.name} drained")
+            return 0
+        moved = [_evict(process, cluster, key, pod) for key, pod in pods]
+        if any(moved):
+            continue
+        left = timeout - (process.seconds - began)
+        if left <= 5:
+            process.spend(max(left, 0.0))
+            names = ", ".join(pod["metadata"]["name"] for _, pod in pods)
+            process.complain(
+                f"error when evicting pods/{names}: global timeout reached: {timeout:g}s"
+            )
+            process.complain(f"There are pending nodes to be drained:\n {node.name}")
+            return 1
+        process.take("evict-retry")
+
+
+def _evict(process: Process, cluster: Cluster, key: str, pod: Object) -> bool:
+    """Evict one pod unless a budget forbids it. Return whether it went."""
+    space, name = pod["metadata"].get("namespace", "default"), pod["metadata"]["name"]
+    for budget in cluster.kind("poddisruptionbudgets").values():
+        selector = budget["spec"].get("selector", {}).get("matchLabels", {})
+        same = budget["metadata"].get("namespace", "default") == space
+        if same and _covers(selector, pod) and kube_pods.is_ready(pod):
+            if allowed_disruptions(cluster, budget) < 1:
+                process.complain(
+                    f'error when evicting pods/"{name}" -n "{space}" (will retry after 5s): Cannot'
+                    " evict pod as it would violate the pod's disruption budget."
+                )
+                return False
+    process.say(f"evicting pod {space}/{name}")
+    kube_pods.delete(cluster, key)
+    process.world.touch()
+    process.take("evict")
+    process.say(f"pod/{name} evicted")
+    return True
+
+
+def _goes(pod: Object) -> bool:
+    return kube_pods.owner_kind(pod) != "DaemonSet" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _problems(cluster: Cluster, node: KubeNode, options: dict[str, str]) -> str:
+    found: list[str] = []
+    for _, pod in kube_pods.pods_on(cluster, node.name):
+        name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
+        owner = kube_pods.owner_kind(pod)
+        volumes = pod["spec"].get("volumes", [])
+        if owner == "DaemonSet" and "ignore-daemonsets" not in options:
+            found.append(
+                f"cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {name}"
+            )
+        elif not owner and "force" not in options:
+            found.append(
+                f"cannot delete Pods that declare no controller (use --force to override): {name}"
+            )
+        elif owner != "DaemonSet" and any("emptyDir" in item for item in volumes):
+            if "delete-emptydir-data" not in options:
+                found.append(
+                    f"cannot delete Pods with local storage (use --delete-emptydir-data to override): {name}"
+                )
+    return "; ".join(found)
+
+
+def _timeout(options: dict[str, str]) -> float:
+    seconds = timers.span(options.get("timeout", "0") or "0")
+    return seconds or math.inf
+
+
+def _covers(wanted: dict[str, str], pod: Object) -> bool:
+    return wanted.items() <= pod["metadata"].get("labels", {}).items()
+
+
+def _count(value: int | str, total: int) -> int:
+    if isinstance(value, str) and value.endswith("%"):
+        return math.ceil(total * int(value[:-1]) / 100)
+    return int(value)

@@ -1,0 +1,254 @@
+"""The simulated world: machines, the network between them, its clusters, and what goes on by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import pathlib
+import subprocess
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgelab.pi import (
+    background,
+    cluster,
+    codec,
+    commands,
+    datastore,
+    faults,
+    files,
+    hardware,
+    machine,
+    process,
+    store,
+    timers,
+)
+from edgelab.pi.clock import Clock
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One command that ran. Never the content of its input, which may be secret."""
+
+    machine: str
+    argv: tuple[str, ...]
+    stdin_size: int
+    exit_code: int | None
+    time: float
+    seconds: float
+
+
+class Dispatch(typing.NamedTuple):
+    """A hook that a timer on a machine asks Juju's agent to run."""
+
+    machine: machine.Machine
+    unit: str
+    hook: str
+
+
+class World:
+    """Some machines, and everything about them that outlives a command."""
+
+    def __init__(self, root: pathlib.Path, clock: Clock | None = None, seed: int = 0):
+        self.root = root
+        self.clock = clock or Clock()
+        self.seed = seed
+        self.speed = 1.0
+        self.machines: dict[str, machine.Machine] = {}
+        self.clusters: dict[str, cluster.Cluster] = {}
+        self.store = store.Store.with_kubernetes()
+        self.bad_revisions: dict[str, str] = {}
+        self.cuts: set[tuple[str, str]] = set()
+        self.calls: list[Call] = []
+        self.drawn = 0
+        self._call_effects: dict[int, faults.Effect] = {}
+        self._changed = True
+        self._next = math.inf
+        self._busy = False
+
+    # Machines and the network between them.
+
+    def add_machine(self, identifier: str, **facts: Any) -> machine.Machine:
+        """Flash a machine and plug it in; see :class:`machine.Machine` for what it may be."""
+        facts.setdefault("hostname", f"pi-{identifier}")
+        facts.setdefault("address", f"10.20.0.{11 + len(self.machines)}")
+        added = machine.Machine(self, id=identifier, booted_at=self.clock.now(), **facts)
+        self.machines[identifier] = added
+        hardware.make_tree(added)
+        commands.make_programs(added)
+        self.touch()
+        return added
+
+    def remove_machine(self, identifier: str) -> None:
+        """Take a machine away for good, as it is. Its files stay for whoever wants to look."""
+        gone = self.machines.pop(identifier)
+        gone.power_off()
+        if gone.node is not None:
+            datastore.forget_lone(self, gone.node.cluster)
+        self.touch()
+
+    def machine_at(self, address: str) -> machine.Machine | None:
+        """Return the machine that answers at an address: a running one, if there are two."""
+        found = [item for item in self.machines.values() if address in item.addresses()]
+        return max(found, key=lambda item: item.powered, default=None)
+
+    def cut(self, one: str, other: str | None = None) -> None:
+        """Cut the network between two machines, or between one and all others."""
+        others = [other] if other is not None else [item for item in self.machines if item != one]
+        self.cuts.update(_pair(one, item) for item in others)
+        self.touch()
+
+    def heal(self, one: str | None = None, other: str | None = None) -> None:
+        """Undo cuts: between two machines, of one machine, or all of them."""
+        gone = {pair for pair in self.cuts if _concerns(pair, one, other)}
+        self.cuts -= gone
+        self.touch()
+
+    def reaches(self, one: machine.Machine, other: machine.Machine) -> bool:
+        """Return whether packets go both ways between two machines."""
+        if not (one.powered and other.powered):
+            return False
+        return one is other or _pair(one.id, other.id) not in self.cuts
+
+    # Commands.
+
+    def run(
+        self,
+        where: machine.Machine,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a machine. It takes simulated time, and faults may hit it."""
+        if not where.powered:
+            raise faults.PowerCut(where.id)
+        self.catch_up()
+        argv = [str(word) for word in command]
+        effect = self._effect(where, argv)
+        running = process.Process(where, argv, stdin, timeout_s, env or {}, effect)
+        began = self.clock.now()
+        code: int | None = None
+        try:
+            code = commands.execute(running)
+        except process.Killed:
+            raise subprocess.TimeoutExpired(
+                argv, timeout_s, running.stdout.encode(), running.stderr.encode()
+            ) from None
+        finally:
+            size = len(stdin or "")
+            self.calls.append(Call(where.id, tuple(argv), size, code, began, running.seconds))
+            self._changed = self._changed or commands.changes_anything(argv)
+        return subprocess.CompletedProcess(argv, code, running.stdout, running.stderr)
+
+    def fail_call(self, index: int, effect: faults.Effect) -> None:
+        """Let this happen to the command of this index, counted from 0 over the whole run."""
+        self._call_effects[index] = effect
+
+    def _effect(self, where: machine.Machine, argv: Sequence[str]) -> faults.Effect | None:
+        own = where.faults.take(argv) if where.faults.pending else None
+        return self._call_effects.pop(len(self.calls), None) or own
+
+    # Time.
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass while a command runs; the rest of the world goes on meanwhile."""
+        self.clock.advance(seconds)
+        self.catch_up()
+
+    def touch(self) -> None:
+        """Note that something changed, so that the background looks again."""
+        self._changed = True
+
+    def catch_up(self) -> None:
+        """Do what the background has to do by now, if it has anything to do."""
+        if not self._busy and (self._changed or self._next <= self.clock.now()):
+            self.tick()
+
+    def tick(self) -> None:
+        """Let everything happen that happens by itself up to the present."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            for _ in range(20):
+                self._changed = False
+                self._next = background.run(self)
+                if self._next > self.clock.now() and not self._changed:
+                    return
+        finally:
+            self._busy = False
+
+    def next_due(self) -> float | None:
+        """Return when something would next change by itself or a timer would fire, if ever."""
+        self.catch_up()
+        due = min((self._next, *(moment for moment, _ in self._armed())))
+        return None if math.isinf(due) else due
+
+    def timers(self, where: machine.Machine | str) -> list[tuple[float, list[str]]]:
+        """Return the armed timers of a machine, as due times and commands, in order."""
+        found = self.machines[where] if isinstance(where, str) else where
+        return timers.armed(found)
+
+    def fire_due(self) -> list[Dispatch]:
+        """Run what timers are due for, in order; return the hooks among it, not yet run."""
+        asked: list[Dispatch] = []
+        self.catch_up()
+        for found, command in timers.take_due(self):
+            dispatch = timers.hook_of(command)
+            if dispatch is not None:
+                asked.append(Dispatch(found, *dispatch))
+            elif found.powered:
+                timers.run_command(found, command)
+        return asked
+
+    def _armed(self) -> list[tuple[float, list[str]]]:
+        running = (item for item in self.machines.values() if item.powered)
+        return [entry for item in running for entry in timers.armed(item)]
+
+    # Chance, and what lies on disk.
+
+    def random_hex(self, purpose: str, digits: int) -> str:
+        """Return digits that are the same in every run with the same seed."""
+        self.drawn += 1
+        return hashlib.sha512(f"{self.seed}:{self.drawn}:{purpose}".encode()).hexdigest()[:digits]
+
+    def save(self) -> None:
+        """Write everything but the machines' own files to ``world.json``."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        files.replace(self.root / "world.json", codec.dumps(self._document()), 0o600)
+
+    @classmethod
+    def load(cls, root: pathlib.Path, clock: Clock | None = None) -> World:
+        """Return the world that :meth:`save` wrote there."""
+        document = codec.loads((root / "world.json").read_text(encoding="utf-8"))
+        world = cls(root, clock or Clock(document["now"]), document["seed"])
+        for name in ("speed", "drawn", "bad_revisions"):
+            setattr(world, name, document[name])
+        world.cuts = {(one, other) for one, other in document["cuts"]}
+        world.store = codec.decode(store.Store, document["store"])
+        world.calls = codec.decode(list[Call], document["calls"])
+        world.clusters = codec.decode(dict[str, cluster.Cluster], document["clusters"])
+        world.machines = {
+            item["id"]: codec.decode_into(machine.Machine, item, {"world": world})
+            for item in document["machines"]
+        }
+        return world
+
+    def _document(self) -> dict[str, Any]:
+        plain = {"now": self.clock.now(), "cuts": sorted(self.cuts)}
+        for name in ("seed", "speed", "drawn", "bad_revisions", "store", "calls", "clusters"):
+            plain[name] = codec.encode(getattr(self, name))
+        plain["machines"] = [codec.encode(item) for item in self.machines.values()]
+        return plain
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)
+
+
+def _concerns(pair: tuple[str, str], one: str | None, other: str | None) -> bool:
+    return all(item is None or item in pair for item in (one, other))
