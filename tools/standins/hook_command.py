@@ -296,28 +296,35 @@ def _read(path: str) -> str:
         return file.read()
 
 
+def answer(state: State, name: str, arguments: list[str]) -> str:
+    """Carry out a hook command in a model; return what it prints. Raises CommandError."""
+    options, words = parse(arguments)
+    value = COMMANDS[name](state, options, words)
+    if name in ("secret-add", "resource-get"):
+        return f"{value}\n"
+    if value is None and "--format=json" not in arguments:
+        return ""
+    return json.dumps(value) + "\n"
+
+
 def main(name: str, arguments: list[str]) -> int:
-    """Carry out a hook command: read the model, answer, write the model if it changed."""
+    """Read the model, answer, write the model if it changed, and note the call."""
     place = os.environ["STANDIN_MODEL"]
-    with open(f"{place}.calls", "a", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(json.dumps([name, *arguments]) + "\n")
     before = _read(place)
     state = json.loads(before)
-    options, words = parse(arguments)
     try:
-        answer = COMMANDS[name](state, options, words)
+        printed, code = answer(state, name, arguments), 0
+        sys.stdout.write(printed)
     except CommandError as e:
-        print(e, file=sys.stderr)
-        return 1
-    if name.startswith("secret-add") or name == "resource-get":
-        print(answer)
-    elif answer is not None or "--format=json" in arguments:
-        print(json.dumps(answer))
+        printed, code = f"{e}\n", 1
+        sys.stderr.write(printed)
+    with open(f"{place}.calls", "a", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(json.dumps([[name, *arguments], printed, code]) + "\n")
     after = json.dumps(state)
     if after != before:
         with open(place, "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(after)
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from standins import hook_command
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Commands that change something and answer nothing; what they are told may differ each time.
+SILENT = ("-set", "-log", "-delete", "-grant", "-revoke", "-port", "-fail")
 UUID = "b6f2c1de-0000-4000-8000-000000000001"
 
 
@@ -94,7 +97,34 @@ class Unit:
         )
 
     def calls(self) -> list[Sequence[str]]:
-        """Return the hook commands that the last dispatch called, with their arguments."""
+        """Return the hook commands that the last dispatch called, with their arguments.
+
+        Of a frozen unit, only the names are known.
+        """
+        return [call for call, _, _ in self._noted()]
+
+    def freeze(self) -> None:
+        """Let the hook commands answer as they did in the last dispatch, whatever else changes.
+
+        They are shell scripts then, which cost a tenth. A question that was not asked in that
+        dispatch fails.
+        """
+        answers: dict[str, dict[str, tuple[str, int]]] = {}
+        for (name, *arguments), printed, code in self._noted():
+            answers.setdefault(name, {})[" ".join(arguments)] = (printed, code)
+        for name in hook_command.COMMANDS:
+            note = shlex.quote(json.dumps([[name], "", 0]))
+            lines = [f"echo {note} >> {shlex.quote(str(self._calls))}"]
+            if not name.endswith(SILENT):
+                lines += [
+                    f'[ "$*" = {shlex.quote(arguments)} ] && {_saying(printed, code)}'
+                    for arguments, (printed, code) in answers.get(name, {}).items()
+                ]
+                lines.append('echo "not asked before: $0 $*" >&2; exit 99')
+            self._script(name, "\n".join(lines))
+
+    def _noted(self) -> list[tuple[list[str], str, int]]:
+        """Return the calls of the last dispatch: command line, what it printed, exit code."""
         if not self._calls.exists():
             return []
         lines = self._calls.read_text(encoding="utf-8").splitlines()
@@ -126,9 +156,19 @@ class Unit:
 
     def _executable(self, name: str, command: str) -> None:
         """Make a program that runs a command line with its own arguments appended."""
+        self._script(name, f'exec {command} "$@"')
+
+    def _script(self, name: str, text: str) -> None:
+        """Make a program of shell commands."""
         file = self._commands / name
-        file.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         file.chmod(0o755)
+
+
+def _saying(printed: str, code: int) -> str:
+    """Return the shell commands that print something and exit, without another process."""
+    target = " >&2" if code else ""
+    return f"{{ printf %s {shlex.quote(printed)}{target}; exit {code}; }}"
 
 
 def relation(

@@ -130,3 +130,35 @@ def test_given_a_command_that_was_not_recorded_when_run_then_the_hook_fails(plac
     result = subject.dispatch("start", environment={"STANDIN_RECORDING": str(listing)})
 
     assert "no answer was recorded" in result.stderr
+
+
+def test_given_a_frozen_unit_when_dispatched_then_answers_stay_and_new_questions_fail(placed):
+    subject = placed(
+        """
+        import subprocess
+        for line in (["config-get", "it's"], ["status-set", "active"], ["is-leader", "now"]):
+            answer = subprocess.run(line, capture_output=True, text=True)
+            print(answer.returncode, answer.stdout.strip())
+        """
+    )
+    subject.set_model({"config": {"it's": 'a "b"'}})
+    first = subject.dispatch("update-status").stdout
+
+    subject.freeze()
+    subject.set_model({"config": {"it's": "other"}})
+
+    assert subject.dispatch("update-status").stdout == first
+    assert [call[0] for call in subject.calls()] == ["config-get", "status-set", "is-leader"]
+
+
+def test_given_a_frozen_unit_when_something_new_is_asked_then_it_fails(placed):
+    subject = placed(
+        """
+        import subprocess
+        raise SystemExit(subprocess.run(["relation-ids", "cluster"]).returncode)
+        """
+    )
+
+    subject.freeze()
+
+    assert subject.dispatch("start").returncode == 99
