@@ -22,6 +22,7 @@ class Juju(view.Juju, Protocol):
     world: pi.World
     random: random.Random
     actions: dict[int, entities.ActionRun]
+    zones: dict[str, str]
 
 
 class Dispatcher:
@@ -77,7 +78,7 @@ class Dispatcher:
                     unit_id=unit.number,
                     machine_id=unit.machine,
                     principal_unit=unit.principal,
-                    availability_zone=self._juju.world.machines[unit.machine].zone,
+                    availability_zone=self._juju.zones.get(unit.machine),
                     app_trusted=app.trusted,
                 )
             yield namespace, self._contexts[unit.name, root]

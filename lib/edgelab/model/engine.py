@@ -6,8 +6,11 @@ so the same seed gives the same run.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import random
+from collections.abc import Callable
 
 from ops import testing
 from scenario import errors
@@ -49,12 +52,16 @@ class Engine:
         self.actions: dict[int, entities.ActionRun] = {}
         self.unreachable: set[str] = set()
         """Machines that the Juju controller cannot reach."""
+        self.zones: dict[str, str] = {}
+        """Machine → availability zone, where the cloud has any."""
         self.record = record.Record()
         self.state_model = testing.Model(
             name="site", uuid="5ba5f3b0-0000-4000-8000-000000000000", type="lxd"
         )
         self._dispatcher = dispatcher.Dispatcher(self)
         self._leaderless_since: dict[str, float] = {}
+        self._scheduled: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = itertools.count()
 
     def address(self, unit: Unit) -> str:
         """Return the address of a unit's machine."""
@@ -130,10 +137,15 @@ class Engine:
             for secret in self.secrets.values()
             if secret.expire is not None and secret.expired_told != secret.latest
         )
+        times.extend(time for time, _, _ in self._scheduled[:1])
         world = self.world.next_due()
         if world is not None:
             times.append(world)
         return min(times, default=None)
+
+    def schedule(self, at: float, happen: Callable[[], None]) -> None:
+        """Let something happen to the site at a time: a fault, its end, what an operator does."""
+        heapq.heappush(self._scheduled, (at, next(self._sequence), happen))
 
     def online(self, machine: str) -> bool:
         """Return whether a machine runs and reaches the Juju controller."""
@@ -166,6 +178,8 @@ class Engine:
 
     def _catch_up(self) -> None:
         """Let the world do what is due by now, and queue the hooks that its timers ask for."""
+        while self._scheduled and self._scheduled[0][0] <= self.clock.now():
+            heapq.heappop(self._scheduled)[2]()
         self.world.tick()
         for _, unit_name, hook in self.world.fire_due():
             unit = self.units.get(unit_name)
@@ -223,7 +237,7 @@ class Engine:
 
     def _stuck(self) -> dict[str, str]:
         return {
-            unit.name: f"hook failed: {_label(self, unit, unit.failed)}"
+            unit.name: f"hook failed: {self.label(unit, unit.failed)}"
             for unit in self.units.values()
             if unit.failed is not None and self.online(unit.machine)
         }
@@ -242,7 +256,7 @@ class Engine:
 
     def _run(self, unit: Unit, hook: Hook) -> None:
         """Run one hook; keep what it wrote only if it succeeds."""
-        started = self.clock.now()
+        started, label = self.clock.now(), self.label(unit, hook)
         self._before(unit, hook)
         secrets = {secret.id: secret.latest for secret in self.secrets.values()}
         try:
@@ -265,7 +279,7 @@ class Engine:
                 seconds=self.clock.now() - started,
                 unit=unit.name,
                 machine=unit.machine,
-                label=_label(self, unit, hook),
+                label=label,
                 outcome=outcome,
                 status=str(unit.status),
                 changes=tuple(changes),
@@ -345,20 +359,18 @@ class Engine:
         elif hook.kind == "remove":
             removal.forget_unit(self, unit)
 
+    def label(self, unit: Unit, hook: Hook) -> str:
+        """Return a hook's name as Juju prints it, and whom it is about."""
+        if hook.action is not None:
+            return f"action {self.actions[hook.action].name}"
+        if hook.relation is not None:
+            relation = self.relations.get(hook.relation)
+            endpoint = relation.endpoints[unit.app] if relation else "?"
+            return f"{endpoint}-{hook.kind} {hook.remote or ''}".rstrip()
+        if hook.storage is not None:
+            return f"{hook.storage.partition('/')[0]}-{hook.kind}"
+        return hook.kind
+
     def close(self) -> None:
         """Free what the run holds on disk outside the world's folder."""
         self._dispatcher.close()
-
-
-def _label(engine: Engine, unit: Unit, hook: Hook | None) -> str:
-    """Return a hook's name as Juju prints it."""
-    if hook is None:
-        return ""
-    if hook.action is not None:
-        return f"action {engine.actions[hook.action].name}"
-    if hook.relation is not None:
-        relation = engine.relations.get(hook.relation)
-        endpoint = relation.endpoints[unit.app] if relation else "?"
-        about = f" {hook.remote}" if hook.remote else ""
-        return f"{endpoint}-{hook.kind}{about}"
-    return hook.kind

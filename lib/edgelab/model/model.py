@@ -63,14 +63,18 @@ class Model(engine.Engine):
 
     # Machines
 
-    def add_machine(self, name: str | None = None, **hardware: Any) -> str:
-        """Add a Pi; ``hardware`` goes to :meth:`edgelab.pi.World.add_machine`. Return its name."""
+    def add_machine(
+        self, name: str | None = None, *, zone: str | None = None, **hardware: Any
+    ) -> str:
+        """Add a Pi; ``hardware`` is what :class:`edgelab.pi.Machine` takes. Return its name."""
         if name is None:
             name = str(1 + max((int(n) for n in self.world.machines if n.isdigit()), default=-1))
         number = len(self.world.machines)
         hardware.setdefault("hostname", f"pi-{number + 1}")
         hardware.setdefault("address", f"10.20.0.{11 + number}")
         self.world.add_machine(name, **hardware)
+        if zone is not None:
+            self.zones[name] = zone
         return name
 
     def power_off(self, machine: str) -> None:
@@ -85,6 +89,34 @@ class Model(engine.Engine):
             if unit.machine == machine:
                 unit.restarted = unit.started
         self._incident(machine, "powered on")
+
+    def reboot(self, machine: str) -> None:
+        """Let the supply of a machine sag, so that it restarts at once."""
+        self.world.machines[machine].reboot()
+        for unit in self.units.values():
+            if unit.machine == machine:
+                unit.restarted = unit.started
+        self._incident(machine, "brown-out: rebooted")
+
+    def cut_peers(self, machine: str) -> None:
+        """Cut a machine from all the others; the controller still reaches it."""
+        self.world.cut(machine)
+        self._incident(machine, "cut from its peers")
+
+    def heal_peers(self, machine: str) -> None:
+        """Let a machine reach the others again."""
+        self.world.heal(machine)
+        self._incident(machine, "reaches its peers again")
+
+    def fill_disk(self, machine: str) -> None:
+        """Fill the disk of a machine to the last byte."""
+        self.world.machines[machine].fill_disk()
+        self._incident(machine, "disk full")
+
+    def free_disk(self, machine: str) -> None:
+        """Give the disk of a machine its room back."""
+        self.world.machines[machine].free_disk()
+        self._incident(machine, "disk has room again")
 
     def cut_controller(self, *machines: str) -> None:
         """Cut machines from the Juju controller, by default all of them."""

@@ -1,6 +1,8 @@
 import dataclasses
 
 import hypothesis
+from hypothesis import strategies
+
 import membership
 from edgecloud.interfaces.cluster_join import (
     Admission,
@@ -10,7 +12,6 @@ from edgecloud.interfaces.cluster_join import (
     NodeReport,
     Refusal,
 )
-from hypothesis import strategies
 from membership import JOINED, JOINING, LEAVING
 
 NOW = 1000.0

@@ -1,7 +1,8 @@
 import hypothesis
 import pytest
-import quorum
 from hypothesis import strategies
+
+import quorum
 from quorum import Member, Role
 
 MEMBERS = strategies.lists(

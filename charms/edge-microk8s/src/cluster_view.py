@@ -1,0 +1,86 @@
+"""The cluster as this node sees it now: nodes from Kubernetes, members from the datastore."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import microk8s
+import quorum
+from edgecloud import host as machines
+from edgecloud.host import kubectl
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterView:
+    """Nodes and datastore members, seen at one moment."""
+
+    nodes: tuple[kubectl.Node, ...]
+    members: tuple[quorum.Member, ...]
+
+    def node(self, name: str) -> kubectl.Node | None:
+        """Return a node by its name."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def member(self, address: str) -> quorum.Member | None:
+        """Return a member of the datastore by its address."""
+        return next((member for member in self.members if member.address == address), None)
+
+    def is_ready(self, name: str) -> bool:
+        """Return whether a node is there and Ready. Unknown is not Ready."""
+        node = self.node(name)
+        return node is not None and node.readiness is kubectl.Readiness.READY
+
+    def has(self, name: str, address: str) -> bool:
+        """Return whether anything of a node is left, in Kubernetes or in the datastore."""
+        return self.node(name) is not None or self.member(address) is not None
+
+    @property
+    def ready_count(self) -> int:
+        """How many nodes are Ready."""
+        return sum(self.is_ready(node.name) for node in self.nodes)
+
+    @property
+    def voters(self) -> int:
+        """How many members count for the datastore's majority and answer."""
+        return sum(member.role is quorum.Role.VOTER and member.alive for member in self.members)
+
+
+def look(host: machines.Host, *, live: bool = False) -> ClusterView:
+    """Return the cluster as this node sees it, for the price of one process.
+
+    Args:
+        host: this machine.
+        live: ask the datastore's leader for the members, instead of reading what this node last
+            heard. Needed before anything is removed; costs a second process.
+
+    Raises:
+        kubectl.KubectlError: the API does not answer.
+        microk8s.MicroK8sError: the datastore does not answer.
+    """
+    nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
+    if microk8s.is_worker(host):
+        return combine(nodes, ())
+    return combine(nodes, microk8s.live_members(host) if live else microk8s.members(host))
+
+
+def combine(nodes: Sequence[kubectl.Node], members: Sequence[microk8s.Member]) -> ClusterView:
+    """Return the view that nodes and datastore members make together.
+
+    A member counts as alive if the node at its address is Ready. A single node's datastore sits
+    on the loopback address until somebody joins.
+    """
+    ready = {
+        address
+        for node in nodes
+        if node.readiness is kubectl.Readiness.READY
+        for address in node.addresses
+    }
+    alone = len(members) == 1 and bool(ready)
+    return ClusterView(
+        nodes=tuple(sorted(nodes, key=lambda node: node.name)),
+        members=tuple(
+            quorum.Member(member.address, member.role, alone or member.address in ready)
+            for member in sorted(members)
+        ),
+    )

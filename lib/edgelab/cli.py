@@ -1,0 +1,114 @@
+"""The command line of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+
+import rich.console
+import rich.table
+
+from edgelab import bundle, faults, juju, page, progress, timeline
+from edgelab.model import CheckError, Model, NotSettledError, status
+
+EXIT_REFUSED = 2
+EXIT_UNSETTLED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Return its exit code."""
+    options = _parser().parse_args(arguments)
+    width = None if sys.stdout.isatty() else 120
+    console = rich.console.Console(width=width, highlight=False)
+    try:
+        return _to_juju(options, console) if options.juju else _up(options, console)
+    except (bundle.BundleError, CheckError, faults.FaultError, juju.JujuError) as e:
+        print(e, file=sys.stderr)
+        return EXIT_REFUSED
+    except NotSettledError as e:
+        print(e, file=sys.stderr)
+        return EXIT_UNSETTLED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgelab", description="Deploy a Juju bundle on simulated Pis, with its real charms."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser(
+        "up",
+        help="deploy a bundle and show the site that comes of it",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="faults:\n" + faults.HELP,
+    )
+    up.add_argument("bundle", type=pathlib.Path, help="the bundle file")
+    up.add_argument(
+        "--overlay", type=pathlib.Path, action="append", default=[], help="an overlay; repeatable"
+    )
+    up.add_argument("--seed", type=int, default=0, help="the order in which hooks run (0)")
+    up.add_argument("--fault", action="append", default=[], help="a fault; repeatable; see below")
+    up.add_argument("--hours", type=float, default=6.0, help="virtual time to settle in (6)")
+    up.add_argument("--html", type=pathlib.Path, help="write one self-contained page here")
+    up.add_argument(
+        "--juju", action="store_true", help="deploy to the current Juju model instead of the lab"
+    )
+    return parser
+
+
+def _to_juju(options: argparse.Namespace, console: rich.console.Console) -> int:
+    console.print(juju.deploy(options.bundle, options.overlay), markup=False)
+    return 0
+
+
+def _up(options: argparse.Namespace, console: rich.console.Console) -> int:
+    """Deploy in the lab, show what comes of it, and write the page even if it does not settle."""
+    site = bundle.read(options.bundle, overlays=options.overlay)
+    planned = [faults.parse(text) for text in options.fault]
+    started = time.monotonic()
+    with Model(seed=options.seed) as model:
+        model.deploy(site)
+        for fault in planned:
+            faults.arm(model, fault)
+        console.print(_opening(options.bundle, model), markup=False)
+        try:
+            with progress.shown(model, console):
+                model.settle(within_s=options.hours * 3600)
+        finally:
+            _show(model, console, time.monotonic() - started)
+            if options.html:
+                text = page.render(model, title=f"{options.bundle.stem} on simulated Pis")
+                options.html.write_text(text, encoding="utf-8")
+                console.print(f"\nPage: {options.html}", markup=False)
+    return 0
+
+
+def _opening(path: pathlib.Path, model: Model) -> str:
+    machines, units = len(model.world.machines), len(model.units)
+    return f"Deploying {path.name}: {units} units on {machines} simulated machines\n"
+
+
+def _show(model: Model, console: rich.console.Console, seconds: float) -> None:
+    """Print the status and the timeline."""
+    console.print()
+    for rows in (status.applications(model), status.units(model), status.machines(model)):
+        table = rich.table.Table(box=None, padding=(0, 2, 0, 0))
+        for heading in rows[0]:
+            table.add_column(heading, header_style="bold")
+        for row in rows[1:]:
+            table.add_row(*(progress.coloured(cell) for cell in row))
+        console.print(table)
+        console.print()
+    run = timeline.build(model.record)
+    width = min(console.width, shutil.get_terminal_size().columns, 110) - 24
+    for lane in run.lanes:
+        console.print(f"{lane.unit:<22}  {timeline.bar(lane, width)}", markup=False)
+    length = timeline.offset(run.end - run.start)
+    console.print(f"{'':<22}  {'0:00:00':<{max(width - len(length), 0)}}{length}", markup=False)
+    hooks = len(model.record.hooks)
+    console.print(
+        f"\n{hooks} hooks, {length} of virtual time, {seconds:.1f} s of yours.", markup=False
+    )

@@ -1,0 +1,94 @@
+"""Faults as a person writes them on a command line: ``power-off:1@600`` and the like."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from edgelab import pi
+from edgelab.model import Model
+
+HELP = """\
+  power-off:MACHINE@SECONDS       pull the plug
+  power-on:MACHINE@SECONDS        plug it in again
+  brown-out:MACHINE@SECONDS       the supply sags: the machine reboots
+  cut-controller:MACHINE@SECONDS  the machine loses the Juju controller (* for all)
+  heal-controller:MACHINE@SECONDS and finds it again
+  cut:MACHINE@SECONDS             the machine loses its peers
+  heal:MACHINE@SECONDS            and finds them again
+  full-disk:MACHINE@SECONDS       nothing more can be written
+  free-disk:MACHINE@SECONDS       somebody made room
+  lose-leader:APPLICATION@SECONDS another unit becomes the leader
+  fail:MACHINE:COMMAND@N          the N-th call of a command fails, such as fail:1:microk8s-join@1
+  hang:MACHINE:COMMAND@N          the N-th call of a command never ends
+"""
+
+
+class FaultError(Exception):
+    """A fault that nobody can make sense of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FaultSpec:
+    """A fault to come: what, to whom, and when."""
+
+    kind: str
+    target: str
+    at: float
+    command: tuple[str, ...] = ()
+
+
+def parse(text: str) -> FaultSpec:
+    """Return the fault that a text describes. Raises FaultError."""
+    head, at, when = text.rpartition("@")
+    kind, _, target = head.partition(":")
+    target, _, command = target.partition(":")
+    known = (*_KINDS, "fail", "hang")
+    if not at or kind not in known or not target or not when.isdigit():
+        raise FaultError(f"not a fault: {text!r}; write one of\n{HELP}")
+    if (kind in ("fail", "hang")) != bool(command):
+        raise FaultError(
+            f"{kind} of {text!r} takes {'a command' if not command else 'no command'}"
+        )
+    return FaultSpec(kind, target, float(when), tuple(command.split("-", 1)))
+
+
+def arm(juju: Model, fault: FaultSpec) -> None:
+    """Let a fault happen in its time. Raises FaultError if there is no such machine."""
+    places: Mapping[str, object] = (
+        juju.applications if fault.kind == "lose-leader" else juju.world.machines
+    )
+    if fault.target != "*" and fault.target not in places:
+        raise FaultError(f"{fault.kind}: there is no {fault.target!r}, only {', '.join(places)}")
+    if fault.kind in ("fail", "hang"):
+        effect = pi.fail(1, "made to fail") if fault.kind == "fail" else pi.hang()
+        command = pi.Fault(fault.command, nth=int(fault.at), effect=effect)
+        juju.world.machines[fault.target].faults.add(command)
+        return
+    happen = _KINDS[fault.kind]
+    juju.schedule(juju.clock.now() + fault.at, lambda: happen(juju, fault.target))
+
+
+def _machines(target: str) -> tuple[str, ...]:
+    return () if target == "*" else (target,)
+
+
+def _lose_leader(juju: Model, target: str) -> None:
+    leader = juju.applications[target].leader
+    others = [unit.name for unit in juju.units.values() if unit.app == target]
+    if len(others) > 1:
+        juju.move_leader(target, min(name for name in others if name != leader))
+
+
+_KINDS: Mapping[str, Callable[[Model, str], None]] = {
+    "power-off": lambda juju, target: juju.power_off(target),
+    "power-on": lambda juju, target: juju.power_on(target),
+    "brown-out": lambda juju, target: juju.reboot(target),
+    "cut-controller": lambda juju, target: juju.cut_controller(*_machines(target)),
+    "heal-controller": lambda juju, target: juju.heal_controller(*_machines(target)),
+    "cut": lambda juju, target: juju.cut_peers(target),
+    "heal": lambda juju, target: juju.heal_peers(target),
+    "full-disk": lambda juju, target: juju.fill_disk(target),
+    "free-disk": lambda juju, target: juju.free_disk(target),
+    "lose-leader": _lose_leader,
+}

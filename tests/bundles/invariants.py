@@ -1,0 +1,114 @@
+"""What must hold on a site after every event, and what once it has settled."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgelab.model import Model, record
+
+
+@dataclasses.dataclass
+class Watch:
+    """Watches a model from its first hook on and fails at the first broken promise."""
+
+    juju: Model
+    app: str = "edge-microk8s"
+    secrets: set[str] = dataclasses.field(default_factory=set)
+    nodes: set[str] = dataclasses.field(default_factory=set)
+    quorate: bool = True
+    incidents: int = 0
+
+    def __post_init__(self):
+        self.juju.record.watchers.append(self)
+
+    def __call__(self, hook: record.HookRecord) -> None:
+        self._collect_secrets()
+        self._one_cluster(hook)
+        self._no_member_lost(hook)
+        self._no_quorum_lost(hook)
+
+    def settled(self) -> None:
+        """Check what must hold when nothing is left to do."""
+        self._nothing_in_plain_sight()
+        self._no_token_left()
+        self._removed_units_are_gone()
+        self._nobody_cordoned()
+
+    def _clusters(self):
+        return [cluster for cluster in self.juju.world.clusters.values() if cluster.nodes]
+
+    def _hosts(self):
+        """The host names of the machines of living units that were asked to stay."""
+        return {
+            self.juju.world.machines[unit.machine].hostname
+            for unit in self.juju.units.values()
+            if unit.life.value == "alive"
+        }
+
+    def _collect_secrets(self) -> None:
+        for secret in self.juju.secrets.values():
+            for content in secret.revisions.values():
+                for value in content.values():
+                    parts = value.split("/")
+                    self.secrets.update(part for part in parts if len(part) >= 32)
+        for cluster in self._clusters():
+            self.secrets.update(cluster.tokens)
+            self.secrets.add(cluster.callback_token)
+            for text in (cluster.ca_key, cluster.service_account_key, cluster.cluster_key):
+                self.secrets.update(line for line in text.splitlines() if len(line) >= 40)
+        self.secrets.discard("")
+
+    def _one_cluster(self, hook) -> None:
+        shared = [cluster for cluster in self._clusters() if len(cluster.nodes) > 1]
+        assert len(shared) <= 1, f"two clusters after {hook}"
+
+    def _no_member_lost(self, hook) -> None:
+        """A node leaves Kubernetes only if its unit was removed."""
+        now = {
+            name
+            for cluster in self._clusters()
+            if len(cluster.nodes) > 1
+            for name in cluster.nodes
+        }
+        lost = (self.nodes - now) & self._hosts()
+        if len(self.nodes) > 2:
+            assert not lost, f"{lost} lost by {hook}"
+        self.nodes = now
+
+    def _no_quorum_lost(self, hook) -> None:
+        """Unless something was done to the site meanwhile, a majority stays a majority."""
+        quiet = self.incidents == len(self.juju.record.incidents)
+        quorate = all(map(self._is_quorate, self._clusters()))
+        assert quorate or not self.quorate or not quiet, f"quorum lost by {hook}"
+        self.incidents, self.quorate = len(self.juju.record.incidents), quorate
+
+    def _is_quorate(self, cluster) -> bool:
+        machines = self.juju.world.machines
+        alive = [
+            voter
+            for voter in cluster.voters()
+            if voter.machine in machines and machines[voter.machine].powered
+        ]
+        return not cluster.members or 2 * len(alive) > len(cluster.voters())
+
+    def _nothing_in_plain_sight(self) -> None:
+        argv = {word for call in self.juju.world.calls for word in call.argv}
+        seen = "\n".join([*argv, *self.juju.record.plain_text()])
+        for secret in self.secrets:
+            assert secret not in seen, f"a secret in plain sight: {secret[:6]}…"
+
+    def _no_token_left(self) -> None:
+        for cluster in self._clusters():
+            assert not cluster.tokens, "a join token is still good"
+        assert not [s for s in self.juju.secrets.values() if "url" in s.revisions[s.latest]]
+
+    def _removed_units_are_gone(self) -> None:
+        for cluster in self._clusters():
+            if len(cluster.nodes) > 1 or len(cluster.members) > 1:
+                assert set(cluster.nodes) <= self._hosts()
+                addresses = {self.juju.address(unit) for unit in self.juju.units.values()}
+                assert {member.ip for member in cluster.members} <= addresses
+
+    def _nobody_cordoned(self) -> None:
+        for cluster in self._clusters():
+            assert not [node.name for node in cluster.nodes.values() if node.cordoned]
