@@ -1,4 +1,4 @@
-"""The add-ons that each repository offers: for which tracks and architectures, and their manners."""
+"""The add-ons that each repository offers, for which tracks and architectures."""
 
 from __future__ import annotations
 

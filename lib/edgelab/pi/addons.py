@@ -104,8 +104,10 @@ def _switch_one(process: Process, verb: str, word: str, arguments: list[str]) ->
     if addon is None:
         process.complain(f"Addon {plain} was not found in any repository")
         if plain in addon_catalogue.BY_NAME and "community" not in repositories(machine):
-            process.complain("To use the community maintained flavor enable the respective repository:"
-                             "\n\n    microk8s enable community\n")  # fmt: skip
+            process.complain(
+                "To use the community maintained flavor enable the respective repository:\n\n"
+                "    microk8s enable community\n"
+            )
         return 1
     if not prefix:
         process.complain(f"Infer repository {addon.repository} for addon {addon.name}")

@@ -105,11 +105,12 @@ def fingerprint(machine: machines.Machine) -> str:
 def background(world: worlds.World) -> float:
     """Let each kicker compare the request with the addresses, and re-issue on a difference."""
     for machine in world.machines.values():
-        if services.is_active(machine, "apiserver-kicker") and _may_reissue(machine):
-            if render(machine) != files.read(machine, f"{paths.CERTS}/csr.conf"):
-                issue_server(machine)
-                if not paths.locked(machine, "join-in-progress"):
-                    services.restart(machine, "cluster-agent", "containerd", "kubelite")
+        if not services.is_active(machine, "apiserver-kicker") or not _may_reissue(machine):
+            continue
+        if render(machine) != files.read(machine, f"{paths.CERTS}/csr.conf"):
+            issue_server(machine)
+            if not paths.locked(machine, "join-in-progress"):
+                services.restart(machine, "cluster-agent", "containerd", "kubelite")
     return math.inf
 
 

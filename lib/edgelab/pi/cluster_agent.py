@@ -1,4 +1,4 @@
-"""The cluster agent's HTTP API on port 25000: tokens, joining, signing, and in which order it checks."""
+"""The cluster agent on port 25000: tokens, joining, and in which order it checks."""
 
 from __future__ import annotations
 

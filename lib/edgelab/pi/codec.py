@@ -40,8 +40,8 @@ def decode(kind: Any, value: Any) -> Any:
         return decode_into(kind, value, {})
     if origin is dict:
         return {arguments[0](key): decode(arguments[1], item) for key, item in value.items()}
-    if origin in (list, set):
-        return origin(decode(arguments[0], item) for item in value)
+    if origin is list:
+        return [decode(arguments[0], item) for item in value]
     if origin is tuple:
         return tuple(decode(arguments[0], item) for item in value)
     return value

@@ -1,4 +1,4 @@
-"""``dqlite``, the shell of the datastore: members, leader, removal, and repair of a lost quorum."""
+"""``dqlite``, the shell of the datastore: members, leader, and repair of a lost quorum."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _ARGS = {
 --profiling=false
 --kubelet-preferred-address-types=InternalIP,Hostname,InternalDNS,ExternalDNS,ExternalIP
 """,
-    "kube-proxy": "--cluster-cidr=10.1.0.0/16\n--healthz-bind-address=127.0.0.1\n--profiling=false\n",
+    "kube-proxy": "--cluster-cidr=10.1.0.0/16\n--healthz-bind-address=127.0.0.1\n",
     "kube-scheduler": "--leader-elect-lease-duration=60s\n--leader-elect-renew-deadline=30s\n",
     "kube-controller-manager": """\
 --cluster-cidr=10.1.0.0/16
@@ -38,17 +38,18 @@ _ARGS = {
 --use-service-account-credentials
 """,
     "kubelite": "--start-control-plane=true\n",
-    "containerd": "--config=${SNAP_DATA}/args/containerd.toml\n--root=${SNAP_COMMON}/var/lib/containerd\n",
-    "containerd-env": '# HTTPS_PROXY=http://proxy:3128\nulimit -n 65536 || true\n',
+    "containerd": "--config=${SNAP_DATA}/args/containerd.toml\n",
+    "containerd-env": "# HTTPS_PROXY=http://proxy:3128\nulimit -n 65536 || true\n",
     "containerd-template.toml": (
         "version = 2\noom_score = 0\n\n[plugins]\n"
-        '  [plugins."io.containerd.grpc.v1.cri".registry]\n    config_path = "${SNAP_DATA}/args/certs.d"\n'
+        '  [plugins."io.containerd.grpc.v1.cri".registry]\n'
+        '    config_path = "${SNAP_DATA}/args/certs.d"\n'
     ),
     "k8s-dqlite": "--storage-dir=${SNAP_DATA}/var/kubernetes/backend/\n",
     "k8s-dqlite-env": "",
-    "cluster-agent": "--bind=0.0.0.0:25000\n--keyfile=\"${SNAP_DATA}/certs/server.key\"\n",
+    "cluster-agent": '--bind=0.0.0.0:25000\n--keyfile="${SNAP_DATA}/certs/server.key"\n',
     "cluster-agent-env": "",
-    "apiserver-proxy": "--refresh-interval=30s\n--traefik-config=${SNAP_DATA}/args/traefik/traefik.yaml\n",
+    "apiserver-proxy": "--refresh-interval=30s\n",
     "apiserver-proxy-env": "",
     "ha-conf": "failure-domain=1\n",
     "cni-env": "IPv4_SUPPORT=true\nIPv4_CLUSTER_CIDR=10.1.0.0/16\n",
@@ -57,10 +58,12 @@ _ARGS = {
     "ctr": "--address=${SNAP_COMMON}/run/containerd.sock\n--namespace k8s.io\n",
     "etcd": "",
     "flanneld": "",
-    "certs.d/docker.io/hosts.toml": 'server = "https://docker.io"\n\n[host."https://registry-1.docker.io"]\n',
+    "certs.d/docker.io/hosts.toml": 'server = "https://docker.io"\n',
     "certs.d/localhost:32000/hosts.toml": 'server = "http://localhost:32000"\n',
-    "cni-network/cni.yaml": '# Calico\n            - name: IP_AUTODETECTION_METHOD\n              value: "first-found"\n',
-}  # fmt: skip
+    "cni-network/cni.yaml": (
+        '            - name: IP_AUTODETECTION_METHOD\n              value: "first-found"\n'
+    ),
+}
 
 _KUBECONFIG = """\
 apiVersion: v1

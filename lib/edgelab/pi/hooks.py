@@ -166,7 +166,7 @@ def _lock_all(machine: machines.Machine) -> None:
 
 
 def _read_launch_configuration(machine: machines.Machine) -> None:
-    """Take the first launch configuration there is; it stands in for the default, not beside it."""
+    """Take the first launch configuration there is; it replaces the default."""
     texts = (files.read(machine, path) for path in _SEEDS)
     text = next((text for text in texts if text), launcher.DEFAULT)
     files.write(machine, f"{paths.LAUNCHER}/install.yaml", text, 0o600)

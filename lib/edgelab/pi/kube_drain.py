@@ -70,13 +70,14 @@ def _evict(process: Process, cluster: Cluster, key: str, pod: Object) -> bool:
     for budget in cluster.kind("poddisruptionbudgets").values():
         selector = budget["spec"].get("selector", {}).get("matchLabels", {})
         same = budget["metadata"].get("namespace", "default") == space
-        if same and _covers(selector, pod) and kube_pods.is_ready(pod):
-            if allowed_disruptions(cluster, budget) < 1:
-                process.complain(
-                    f'error when evicting pods/"{name}" -n "{space}" (will retry after 5s): Cannot'
-                    " evict pod as it would violate the pod's disruption budget."
-                )
-                return False
+        if not same or not _covers(selector, pod) or not kube_pods.is_ready(pod):
+            continue
+        if allowed_disruptions(cluster, budget) < 1:
+            process.complain(
+                f'error when evicting pods/"{name}" -n "{space}" (will retry after 5s): Cannot'
+                " evict pod as it would violate the pod's disruption budget."
+            )
+            return False
     process.say(f"evicting pod {space}/{name}")
     kube_pods.delete(cluster, key)
     process.world.touch()
@@ -92,23 +93,25 @@ def _goes(pod: Object) -> bool:
 def _problems(cluster: Cluster, node: KubeNode, options: dict[str, str]) -> str:
     found: list[str] = []
     for _, pod in kube_pods.pods_on(cluster, node.name):
-        name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
-        owner = kube_pods.owner_kind(pod)
-        volumes = pod["spec"].get("volumes", [])
-        if owner == "DaemonSet" and "ignore-daemonsets" not in options:
-            found.append(
-                f"cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {name}"
-            )
-        elif not owner and "force" not in options:
-            found.append(
-                f"cannot delete Pods that declare no controller (use --force to override): {name}"
-            )
-        elif owner != "DaemonSet" and any("emptyDir" in item for item in volumes):
-            if "delete-emptydir-data" not in options:
-                found.append(
-                    f"cannot delete Pods with local storage (use --delete-emptydir-data to override): {name}"
-                )
+        objection = _objection(pod, options)
+        if objection:
+            found.append(f"{objection}: {pod['metadata']['namespace']}/{pod['metadata']['name']}")
     return "; ".join(found)
+
+
+def _objection(pod: Object, options: dict[str, str]) -> str:
+    """Return why kubectl would not touch a pod without being told to."""
+    owner = kube_pods.owner_kind(pod)
+    if owner == "DaemonSet":
+        told = "ignore-daemonsets" in options
+        why = "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
+        return "" if told else why
+    if not owner and "force" not in options:
+        return "cannot delete Pods that declare no controller (use --force to override)"
+    local = any("emptyDir" in item for item in pod["spec"].get("volumes", []))
+    if local and "delete-emptydir-data" not in options:
+        return "cannot delete Pods with local storage (use --delete-emptydir-data to override)"
+    return ""
 
 
 def _timeout(options: dict[str, str]) -> float:

@@ -251,8 +251,8 @@ def _go_stale(world: worlds.World, cluster: Cluster, pod: Object, node: KubeNode
     if refreshed + _STALE_AFTER > world.clock.now():
         return refreshed + _STALE_AFTER
     if is_ready(pod):
-        pod["status"]["conditions"] = [{"type": "Ready", "status": "False",
-                                        "message": "error getting ClusterInformation: connection is unauthorized"}]  # fmt: skip
+        why = "error getting ClusterInformation: connection is unauthorized"
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": why}]
         cluster.next_version()
     return math.inf
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -145,7 +145,7 @@ def _piece(value: Any, path: str) -> str:
 
 
 def _select(value: Any, path: str) -> list[Any]:
-    found = [value]
+    found: list[Any] = [value]
     steps = re.findall(
         r"\[\?\(@\.([\w.]+)==[\"'](.*?)[\"']\)\]|\[(\*|\d+)\]|((?:\\\.|[^.\[\]@$])+)", path
     )
@@ -160,19 +160,24 @@ def _select(value: Any, path: str) -> list[Any]:
             found = [item[int(index)] for item in found if len(item) > int(index)]
         else:
             plain = name.replace("\\.", ".")
-            found = [item[plain] for item in found if isinstance(item, dict) and plain in item]
+            found = [item[plain] for item in found if plain in _fields(item)]
     return found
 
 
 def _flat(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _columns(items: list[Object], argument: str) -> str:
     columns = [column.partition(":")[::2] for column in argument.split(",")]
     lines = ["   ".join(title for title, _ in columns)]
     for item in items:
-        lines.append("   ".join(_piece(item, path) or "<none>" for _, path in columns))
+        cells = [_piece(item, path) or "<none>" for _, path in columns]
+        lines.append("   ".join(cells))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -182,9 +187,7 @@ def _table(items: list[Object]) -> str:
         if items and items[0]["kind"] == "Node"
         else "NAME   STATUS"
     ]
-    for item in items:
-        row = _ROWS.get(item["kind"], _plain_row)(item)
-        lines.append("   ".join(row))
+    lines += ["   ".join(_ROWS.get(item["kind"], _plain_row)(item)) for item in items]
     return "".join(f"{line}\n" for line in lines) if items else ""
 
 

@@ -6,8 +6,9 @@ import dataclasses
 import re
 import typing
 
-from edgelab.pi import files, kube_api, kube_verbs, paths, timers
+from edgelab.pi import files, kube_access, kube_api, kube_verbs, paths, timers
 from edgelab.pi.cluster import Cluster
+from edgelab.pi.kube_request import Request
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -15,11 +16,27 @@ if typing.TYPE_CHECKING:
 
 _SERVER = re.compile(r"server:\s*['\"]?https?://([^\s:'\"]+)")
 _TOKEN = re.compile(r"token:\s*['\"]?(\S+?)['\"]?\s*$", re.MULTILINE)
-_FLAGS = frozenset({
-    "all-namespaces", "A", "all", "force", "ignore-daemonsets", "delete-emptydir-data", "overwrite",
-    "no-headers", "ignore-not-found", "wait", "watch", "show-labels", "server-side",
-    "disable-eviction", "list", "force-conflicts", "recursive",
-})  # fmt: skip
+_FLAGS = frozenset(
+    [
+        "A",
+        "all",
+        "all-namespaces",
+        "delete-emptydir-data",
+        "disable-eviction",
+        "force",
+        "force-conflicts",
+        "ignore-daemonsets",
+        "ignore-not-found",
+        "list",
+        "no-headers",
+        "overwrite",
+        "recursive",
+        "server-side",
+        "show-labels",
+        "wait",
+        "watch",
+    ]
+)
 _SHORT = {"n": "namespace", "l": "selector", "o": "output", "f": "filename", "A": "all-namespaces",
           "p": "patch", "R": "recursive"}  # fmt: skip
 
@@ -55,7 +72,7 @@ def run(process: Process) -> int:
     if verb not in kube_verbs.VERBS:
         process.fail(f'error: unknown command "{verb}" for "kubectl"')
     identity = _identify(process, cluster, path, text)
-    request = kube_verbs.Request(process, cluster, verb, words[1:], options)
+    request = Request(process, cluster, verb, words[1:], options)
     _authorize(process, cluster, identity, request)
     process.take("kubectl")
     return kube_verbs.VERBS[verb](request)
@@ -122,9 +139,7 @@ def _identify(process: Process, cluster: Cluster, path: str, text: str) -> Ident
     return Identity("admin")
 
 
-def _authorize(
-    process: Process, cluster: Cluster, identity: Identity, request: kube_verbs.Request
-) -> None:
+def _authorize(process: Process, cluster: Cluster, identity: Identity, request: Request) -> None:
     """Refuse what a role does not allow, once RBAC is on."""
     if identity.is_admin or not has_rbac(process.machine, cluster):
         return
@@ -132,7 +147,7 @@ def _authorize(
         if not _node_may(identity, request):
             _forbid(process, identity, request)
         return
-    if request.verb not in ("auth", "version") and not kube_verbs.may(
+    if request.verb not in ("auth", "version") and not kube_access.may(
         cluster, identity.user, request
     ):
         _forbid(process, identity, request)
@@ -151,7 +166,7 @@ def has_rbac(machine: machines.Machine, cluster: Cluster) -> bool:
     return False
 
 
-def _node_may(identity: Identity, request: kube_verbs.Request) -> bool:
+def _node_may(identity: Identity, request: Request) -> bool:
     """Return what the node authorizer lets a kubelet do."""
     if request.verb == "get":
         return request.plural in ("nodes", "pods", "services", "endpointslices", "leases", "")
@@ -161,7 +176,7 @@ def _node_may(identity: Identity, request: kube_verbs.Request) -> bool:
     return request.verb in ("auth", "version")
 
 
-def _forbid(process: Process, identity: Identity, request: kube_verbs.Request) -> typing.NoReturn:
+def _forbid(process: Process, identity: Identity, request: Request) -> typing.NoReturn:
     verb = "list" if request.verb == "get" else request.verb
     process.take("kubectl")
     process.fail(

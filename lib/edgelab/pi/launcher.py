@@ -106,6 +106,14 @@ def _supported(version: str) -> bool:
     return low <= tuple(map(int, version.split("."))) <= high
 
 
+def _mapping(document: Document, key: str) -> dict[str, Any]:
+    return document.get(key) or {}
+
+
+def _listing(document: Document, key: str) -> list[Any]:
+    return document.get(key) or []
+
+
 def _scan(machine: machines.Machine) -> float:
     node = machine.node
     assert node is not None
@@ -137,11 +145,11 @@ def _apply(process: Process, documents: list[Document]) -> None:
     machine = process.machine
     restart: set[str] = set()
     for document in documents:
-        addons.add_repositories(machine, document.get("addonRepositories") or [])
-        for entry in document.get("addons") or []:
+        addons.add_repositories(machine, _listing(document, "addonRepositories"))
+        for entry in _listing(document, "addons"):
             _switch_addon(process, entry)
         restart |= _write_files(machine, document)
-        join = document.get("join") or {}
+        join = _mapping(document, "join")
         if join:
             _join(process, str(join.get("url", "")), bool(join.get("worker")))
     for daemon in sorted(restart - {""}):
@@ -150,7 +158,7 @@ def _apply(process: Process, documents: list[Document]) -> None:
 
 
 def _switch_addon(process: Process, entry: dict[str, Any]) -> None:
-    arguments = [str(item) for item in entry.get("args") or []]
+    arguments = [str(item) for item in _listing(entry, "args")]
     name, verb = str(entry.get("name", "")), "disable" if entry.get("disable") else "enable"
     code = addons.switch(process, verb, [name, *arguments])
     if code:
@@ -173,16 +181,16 @@ def _write_files(machine: machines.Machine, document: Document) -> set[str]:
     token = document.get("persistentClusterToken")
     if token:
         files.write(machine, paths.PERSISTENT_TOKENS, f"{token}\n", 0o660)
-    for name, text in (document.get("extraConfigFiles") or {}).items():
+    for name, text in _mapping(document, "extraConfigFiles").items():
         files.write(machine, f"{paths.ARGS}/{_safe(name)}", str(text), 0o660)
     for key, (name, daemon) in _ARGUMENTS.items():
-        if _set_arguments(machine, name, document.get(key) or {}):
+        if _set_arguments(machine, name, _mapping(document, key)):
             restart.add(daemon)
     for key, (name, daemon) in _ENVIRONMENTS.items():
-        if _set_environment(machine, name, document.get(key) or {}):
+        if _set_environment(machine, name, _mapping(document, key)):
             restart.add(daemon)
-    _add_names(machine, [str(item) for item in document.get("extraSANs") or []])
-    for registry, text in (document.get("containerdRegistryConfigs") or {}).items():
+    _add_names(machine, [str(item) for item in _listing(document, "extraSANs")])
+    for registry, text in _mapping(document, "containerdRegistryConfigs").items():
         files.write(
             machine, f"{paths.ARGS}/certs.d/{_safe(registry)}/hosts.toml", str(text), 0o660
         )

@@ -1,4 +1,4 @@
-"""``microk8s dbctl``: a backup holds every object; a restore merges, if it finds anything at all."""
+"""``microk8s dbctl``: a backup holds every object; a restore merges, if it finds any."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ def _parse(process: Process, text: str) -> Target:
     address, colon, port = head.rpartition(":")
     if not colon or not rest or len(rest) > 2 or ":" in address:
         process.quit(
-            "Invalid connection: Expected format: <master IP>:<master PORT>/<token>[/<fingerprint>]"
+            "Invalid connection: Expected format:"
+            " <master IP>:<master PORT>/<token>[/<fingerprint>]"
         )
     if _ADDRESS.fullmatch(address) is None:
         process.quit("Invalid connection: Invalid master IP")

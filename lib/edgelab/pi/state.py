@@ -1,4 +1,4 @@
-"""What a machine's daemons remember: snaps, changes, services, timers, and its place in a cluster."""
+"""What a machine's daemons remember: snaps, services, timers, and its place in a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small snap store: which revision a channel holds for an architecture, and what a revision is."""
+"""A small snap store: which revision a channel holds, and what a revision is."""
 
 from __future__ import annotations
 

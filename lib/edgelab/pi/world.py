@@ -1,4 +1,4 @@
-"""The simulated world: machines, the network between them, its clusters, and what goes on by itself."""
+"""The simulated world: machines, the network between them, clusters, and time."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ class World:
         code: int | None = None
         try:
             code = commands.execute(running)
+            return subprocess.CompletedProcess(argv, code, running.stdout, running.stderr)
         except process.Killed:
             raise subprocess.TimeoutExpired(
                 argv, timeout_s, running.stdout.encode(), running.stderr.encode()
@@ -142,7 +143,6 @@ class World:
             size = len(stdin or "")
             self.calls.append(Call(where.id, tuple(argv), size, code, began, running.seconds))
             self._changed = self._changed or commands.changes_anything(argv)
-        return subprocess.CompletedProcess(argv, code, running.stdout, running.stderr)
 
     def fail_call(self, index: int, effect: faults.Effect) -> None:
         """Let this happen to the command of this index, counted from 0 over the whole run."""
