@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecloud import host as hosts
+from edgecloud.host import files
 
 STATE = "/var/lib/edge-microk8s/addons.json"
 
@@ -105,8 +106,8 @@ def forgotten(state: State, wishes: Sequence[Wish]) -> State:
 def load(host: hosts.Host) -> State:
     """Return what is remembered on this machine; nothing if that was lost."""
     try:
-        return decode(host.read(STATE))
-    except (FileNotFoundError, ValueError):
+        return decode(files.read(host, STATE))
+    except ValueError:
         return State()
 
 

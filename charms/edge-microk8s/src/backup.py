@@ -16,7 +16,7 @@ from typing import Any
 import archives
 import edgecloud
 from edgecloud import host as hosts
-from edgecloud.host import failures, systemd
+from edgecloud.host import failures, files, systemd
 
 UNIT = "edge-microk8s-backup"
 PROGRAM = "/usr/local/lib/edge-microk8s"
@@ -102,7 +102,7 @@ def ensure_schedule(host: hosts.Host, schedule: str, *, keep: int, datastore: st
         return remove_schedule(host)
     settings = json.dumps({"folder": folder(datastore), "keep": keep}, sort_keys=True)
     timer = _TIMER.format(schedule=schedule.strip())
-    if timer != _text(host, f"{systemd.UNITS}/{UNIT}.timer"):
+    if timer != files.read(host, f"{systemd.UNITS}/{UNIT}.timer"):
         _check_with_systemd(host, schedule.strip())
     changed = host.write(archives.SETTINGS, settings + "\n", mode=0o600)
     for path, text in _program().items():
@@ -162,10 +162,7 @@ def warning(result: Mapping[str, Any], schedule: str, now: float) -> str | None:
 
 def last(host: hosts.Host) -> dict[str, Any]:
     """Return the result of the last backup; nothing if there was none."""
-    try:
-        return dict[str, Any](json.loads(host.read(archives.RESULT)))
-    except (FileNotFoundError, ValueError, TypeError):
-        return {}
+    return files.read_state(host, archives.RESULT)
 
 
 def take(host: hosts.Host, *, keep: int, datastore: str) -> dict[str, str]:
@@ -206,13 +203,6 @@ def _described(archive: archives.Archive) -> Mapping[str, str]:
 def _moment(seconds: float) -> str:
     moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _text(host: hosts.Host, path: str) -> str:
-    try:
-        return host.read(path)
-    except FileNotFoundError:
-        return ""
 
 
 # --- restoring ---------------------------------------------------------------------------------

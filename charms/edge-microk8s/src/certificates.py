@@ -11,13 +11,12 @@ import dataclasses
 import datetime
 import hashlib
 import ipaddress
-import json
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgecloud import host as hosts
+from edgecloud.host import failures, files
 
 FOLDER = "/var/snap/microk8s/current/certs"
 TEMPLATE = f"{FOLDER}/csr.conf.template"
@@ -145,13 +144,12 @@ def read(host: hosts.Host) -> dict[str, Certificate]:
     Raises:
         CertificatesError: openssl could not read one.
     """
-    state = _load(host)
+    state = files.read_state(host, STATE)
     known: dict[str, Any] = state.get("known", {})
     found: dict[str, Any] = {}
     for name in (CA, SERVER, FRONT_PROXY):
-        try:
-            text = host.read(f"{FOLDER}/{name}")
-        except FileNotFoundError:
+        text = files.read(host, f"{FOLDER}/{name}")
+        if not text:
             continue
         remembered: dict[str, Any] = known.get(name, {})
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -159,7 +157,7 @@ def read(host: hosts.Host) -> dict[str, Certificate]:
             remembered = {"digest": digest, **dataclasses.asdict(_inspect(host, name))}
         found[name] = remembered
     if found != known:
-        _save(host, {**state, "known": found})
+        files.write_state(host, STATE, {**state, "known": found})
     return {
         name: Certificate(float(item["expires"]), tuple(item["names"]))
         for name, item in found.items()
@@ -168,7 +166,7 @@ def read(host: hosts.Host) -> dict[str, Certificate]:
 
 def tried(host: hosts.Host) -> float:
     """Return when the last attempt to issue certificates began; 0 if there was none."""
-    return float(_load(host).get("tried", 0))
+    return float(files.read_state(host, STATE).get("tried", 0))
 
 
 def ensure_names(host: hosts.Host, extra: Sequence[str]) -> bool:
@@ -177,12 +175,9 @@ def ensure_names(host: hosts.Host, extra: Sequence[str]) -> bool:
     An unclustered node issues the certificate by itself within seconds then, a clustered one
     only by :func:`renew`.
     """
-    try:
-        text = host.read(TEMPLATE)
-    except FileNotFoundError:
-        return False
+    text = files.read(host, TEMPLATE)
     wanted = request(text, extra)
-    return host.write(TEMPLATE, wanted, mode=0o660) if wanted != text else False
+    return bool(text) and wanted != text and files.rewrite(host, TEMPLATE, wanted)
 
 
 def request(template: str, extra: Iterable[str]) -> str:
@@ -214,17 +209,14 @@ def renew(host: hosts.Host, names: Sequence[str]) -> None:
     Raises:
         CertificatesError: MicroK8s refused, or says that it did and did not.
     """
-    _save(host, {**_load(host), "tried": host.now()})
+    files.write_state(host, STATE, {**files.read_state(host, STATE), "tried": host.now()})
     for name in names:
-        before = _text(host, name)
+        before = files.read(host, f"{FOLDER}/{name}")
         try:
             host.run((MICROK8S, "refresh-certs", "-e", name), timeout_s=RENEW_TIMEOUT_S)
-        except subprocess.CalledProcessError as e:
-            words = (e.stderr or e.stdout or "").strip() or f"exit code {e.returncode}"
-            raise CertificatesError(f"refresh-certs -e {name} failed: {words}") from e
-        except (OSError, subprocess.TimeoutExpired) as e:
-            raise CertificatesError(f"refresh-certs -e {name} failed: {e}") from e
-        if _text(host, name) == before:
+        except failures.FAILURES as e:
+            raise CertificatesError(failures.explain(e, f"refresh-certs -e {name}")) from e
+        if files.read(host, f"{FOLDER}/{name}") == before:
             # On a worker the command prints a sentence, does nothing and exits 0.
             raise CertificatesError(f"refresh-certs -e {name} left the certificate as it was")
 
@@ -254,28 +246,10 @@ def _inspect(host: hosts.Host, name: str) -> Certificate:
             command, timeout_s=OPENSSL_TIMEOUT_S, stdin=host.read(f"{FOLDER}/{name}")
         )
         return parse(result.stdout)
-    except subprocess.CalledProcessError as e:
-        raise CertificatesError(f"cannot read {name}: {e.stderr.strip()}") from e
-    except (OSError, ValueError, subprocess.TimeoutExpired) as e:
+    except failures.FAILURES as e:
+        raise CertificatesError(f"cannot read {name}: {failures.explain(e, 'openssl')}") from e
+    except ValueError as e:
         raise CertificatesError(f"cannot read {name}: {e}") from e
-
-
-def _text(host: hosts.Host, name: str) -> str:
-    try:
-        return host.read(f"{FOLDER}/{name}")
-    except FileNotFoundError:
-        return ""
-
-
-def _load(host: hosts.Host) -> dict[str, Any]:
-    try:
-        return dict[str, Any](json.loads(host.read(STATE)))
-    except (FileNotFoundError, TypeError, ValueError):
-        return {}
-
-
-def _save(host: hosts.Host, state: Mapping[str, Any]) -> None:
-    host.write(STATE, json.dumps(state, sort_keys=True) + "\n", mode=0o600)
 
 
 def _is_address(name: str) -> bool:

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from edgecloud import host as hosts
-from edgecloud.host import failures, systemd
+from edgecloud.host import failures, files, systemd
 
 NFT = "/usr/sbin/nft"
 RULES = "/etc/edge-microk8s/firewall.nft"
@@ -83,7 +83,7 @@ def ensure(host: hosts.Host, members: Iterable[str]) -> bool:
         FirewallError: a member is no address, or nft refused the rules.
     """
     wanted = render(members)
-    if wanted == _present(host):
+    if wanted == (files.read(host, RULES) or _CLEAR):
         return False
     _apply(host, wanted)
     host.write(RULES, wanted, mode=0o600)
@@ -113,13 +113,6 @@ def _apply(host: hosts.Host, rules: str) -> None:
         raise FirewallError("nft is missing: install the package nftables") from e
     except failures.FAILURES as e:
         raise FirewallError(failures.explain(e, "nft")) from e
-
-
-def _present(host: hosts.Host) -> str:
-    try:
-        return host.read(RULES)
-    except FileNotFoundError:
-        return _CLEAR
 
 
 def _addresses(members: Iterable[str]) -> list[_Address]:
