@@ -49,8 +49,7 @@ class _Runtime(_runtime.Runtime[ops.CharmBase]):
             env.pop(name, None)
         if self.remote is not None:
             env["JUJU_REMOTE_APP"] = self.remote.app
-            if self.remote.unit:
-                env["JUJU_REMOTE_UNIT"] = self.remote.unit
+            env["JUJU_REMOTE_UNIT"] = self.remote.unit or ""
             if self.remote.departing:
                 env["JUJU_DEPARTING_UNIT"] = self.remote.departing
         return env

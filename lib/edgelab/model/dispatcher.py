@@ -91,13 +91,17 @@ class Dispatcher:
             return ctx.on.action(action.name, params=action.params, id=str(action.id))
         make: Any = getattr(ctx.on, hook.kind.replace("-", "_"))
         if hook.relation is not None:
-            return make(shown.get_relation(hook.relation))
+            relation = shown.get_relation(hook.relation)
+            if hook.kind in ("relation-created", "relation-broken"):
+                return make(relation)
+            # ops.testing insists on some unit; the context tells the charm the right one, if any.
+            return make(relation, remote_unit=0)
         if hook.secret is not None:
             secret = view.secret_of(unit, self._juju.secrets[hook.secret])
             return make(secret) if hook.revision is None else make(secret, revision=hook.revision)
         if hook.storage is not None:
             name, _, index = hook.storage.partition("/")
-            return make(testing.Storage(name, index=int(index)))
+            return make(shown.get_storage(name, index=int(index)))
         return make()
 
     def _remote(self, unit: Unit, hook: Hook) -> context.Remote | None:

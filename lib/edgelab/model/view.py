@@ -44,7 +44,7 @@ def state(juju: Juju, unit: Unit) -> testing.State:
         networks=_networks(juju, unit),
         secrets=list(_secrets(juju, unit)),
         resources=[testing.Resource(name=n, path=p) for n, p in app.resources.items()],
-        storages=[_storage(id) for id, attached in unit.storages.items() if attached],
+        storages=[_storage(id) for id in unit.storages],
         opened_ports=[_port(text) for text in unit.ports],
         planned_units=sum(
             other.app == unit.app and other.life is entities.Life.ALIVE

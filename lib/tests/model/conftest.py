@@ -156,7 +156,7 @@ KEEPER = {
                 if self.unit.name != "keeper/0" or event.unit.name != "keeper/1":
                     return
                 now = host.this().now()
-                soon = datetime.datetime.fromtimestamp(now + 600, datetime.timezone.utc)
+                soon = datetime.datetime.fromtimestamp(now + 7200, datetime.timezone.utc)
                 secret = self.unit.add_secret({"word": "sesame"}, label="door", expire=soon)
                 secret.grant(event.relation, unit=event.unit)
                 event.relation.data[self.unit]["door"] = secret.id

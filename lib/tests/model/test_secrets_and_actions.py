@@ -26,7 +26,7 @@ def test_given_a_secret_for_one_peer_when_read_then_only_that_peer_can(kept):
 def test_given_a_secret_with_a_date_when_it_passes_then_its_owner_is_told(kept):
     assert len(kept.secrets) == 1
 
-    kept.advance(700)
+    kept.advance(7300)
 
     assert not kept.secrets
 
