@@ -20,6 +20,7 @@ class Member:
     address: str
     role: str
     machine: str
+    index: int = 0
 
     @property
     def ip(self) -> str:
@@ -73,6 +74,7 @@ class Cluster:
     cluster_cidr: str = "10.1.0.0/16"
     service_cidr: str = "10.152.183.0/24"
     version: int = 1
+    wedged: bool = False
     regressions: list[str] = dataclasses.field(default_factory=list[str])
 
     def member(self, identifier: int) -> Member | None:
@@ -95,6 +97,11 @@ class Cluster:
         """Count one change of an object."""
         self.version += 1
         return str(self.version)
+
+    @property
+    def secrets_encrypted(self) -> bool:
+        """Whether every secret lies encrypted in the datastore."""
+        return all(item["metadata"].get("sealedWith") for item in self.kind("secrets").values())
 
     def content(self) -> dict[str, Any]:
         """Return what the database holds, as it would be lost or found again."""

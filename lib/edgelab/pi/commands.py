@@ -41,6 +41,7 @@ SYSTEM: dict[str, Program] = {
     "/usr/sbin/reboot": debian.reboot,
     "/usr/bin/true": debian.true,
     "/usr/bin/openssl": passthrough.openssl,
+    "/usr/bin/python3": passthrough.python,
     "/usr/bin/sha256sum": passthrough.real,
     "/usr/bin/tar": passthrough.real,
 }

@@ -7,7 +7,7 @@ import math
 import typing
 
 from edgelab.pi import cluster as clusters
-from edgelab.pi import durations, files, paths, services
+from edgelab.pi import durations, files, firewall, paths, services
 from edgelab.pi.cluster import SPARE, STANDBY, VOTER, Cluster, Member
 
 if typing.TYPE_CHECKING:
@@ -86,7 +86,7 @@ def leader_seen_by(machine: machines.Machine) -> Member:
         raise NoLeader
     found = leader(machine.world, cluster)
     at = None if found is None else answers(machine.world, cluster, found)
-    if found is None or at is None or not machine.world.reaches(machine, at):
+    if found is None or at is None or not _connects(machine.world, machine, at):
         raise NoLeader
     return found
 
@@ -172,7 +172,8 @@ def refresh_files(world: worlds.World, cluster: Cluster) -> None:
     text = member_list(cluster)
     for member in cluster.members:
         machine = answers(world, cluster, member)
-        if machine is not None and world.reaches(machine, world.machines[lead.machine]):
+        if machine is not None and _connects(world, machine, world.machines[lead.machine]):
+            member.index = cluster.version
             if files.read(machine, f"{paths.BACKEND}/cluster.yaml") != text:
                 files.write(machine, f"{paths.BACKEND}/cluster.yaml", text, 0o660)
             write_info(machine, member)
@@ -196,7 +197,16 @@ def _followers(
 
 def _seen(world: worlds.World, cluster: Cluster, at: machines.Machine, member: Member) -> bool:
     other = answers(world, cluster, member)
-    return other is not None and world.reaches(at, other)
+    return other is not None and _connects(world, at, other)
+
+
+def _connects(world: worlds.World, one: machines.Machine, other: machines.Machine) -> bool:
+    """Return whether two members can talk: the network is there, and no packet filter forbids."""
+    if not world.reaches(one, other):
+        return False
+    return one is other or (
+        firewall.admits(other, one.address, PORT) and firewall.admits(one, other.address, PORT)
+    )
 
 
 def _holds(world: worlds.World, cluster: Cluster, member: Member) -> bool:
@@ -263,3 +273,54 @@ def revive(machine: machines.Machine, identifier: str, number: int) -> Cluster:
     cluster.members.append(Member(number, f"127.0.0.1:{PORT}", VOTER, machine.id))
     machine.world.clusters[identifier] = cluster
     return cluster
+
+
+def connects(machine: machines.Machine, member: Member) -> bool:
+    """Return whether a machine can talk to a member, itself a member or not."""
+    other = machine.world.machines.get(member.machine)
+    return other is not None and _connects(machine.world, machine, other)
+
+
+def hand_over(machine: machines.Machine) -> None:
+    """Give leadership and vote to others, as a member does that is stopped in an orderly way."""
+    write_segments(machine)
+    cluster, own = cluster_of(machine), own_member(machine)
+    if cluster is None or own is None or leader(machine.world, cluster) is None:
+        return
+    world = machine.world
+    others = [item for item in cluster.members if item.id != own.id]
+    online = [item for item in others if _seen(world, cluster, machine, item)]
+    heir = next((item for item in online if item.role != VOTER), None)
+    if own.role == VOTER and heir is not None and len(cluster.members) > 2:
+        own.role, heir.role = SPARE, VOTER
+    if cluster.leader == own.id:
+        cluster.leader = next((item.id for item in online if item.role == VOTER), own.id)
+    refresh_files(world, cluster)
+
+
+def wake(machine: machines.Machine) -> None:
+    """Let the survivors notice again who is silent, once a kubelite among them is restarted."""
+    cluster = cluster_of(machine)
+    if cluster is not None and not paths.is_worker(machine):
+        cluster.wedged = False
+
+
+def write_segments(machine: machines.Machine) -> None:
+    """Name the log's segments after the last entry that this member has."""
+    own = own_member(machine)
+    if own is None:
+        return
+    folder = machine.path(paths.BACKEND)
+    for path in [*folder.glob("0*-0*"), *folder.glob("snapshot-*"), *folder.glob("open-*")]:
+        path.unlink()
+    for name in (f"{1:016d}-{own.index:016d}", f"snapshot-1-{own.index}-1", "open-1"):
+        files.write(machine, f"{paths.BACKEND}/{name}", f"{own.index}\n", 0o600)
+    files.write(machine, f"{paths.BACKEND}/snapshot-1-{own.index}-1.meta", "\n", 0o600)
+
+
+def read_segments(machine: machines.Machine) -> None:
+    """Take up the log that lies on disk, which may be another member's copy of it."""
+    own = own_member(machine)
+    names = [path.name for path in machine.path(paths.BACKEND).glob("0*-0*")]
+    if own is not None and names:
+        own.index = max(int(name.partition("-")[2]) for name in names)

@@ -95,6 +95,10 @@ def _rewrite(machine: machines.Machine, listed: list[tuple[str, str, str]]) -> N
         if member is not None:
             member.address, member.role = address, names[role]
             kept.append(member)
+    newest = max(item.index for item in found.members)
+    own = datastore.own_member(machine)
+    if own is not None and own.index < newest:
+        found.regressions.append(f"{machine.id}@{machine.world.clock.now():.0f}")
     found.members, found.leader = kept, 0
     files.write(machine, f"{paths.BACKEND}/cluster.yaml", datastore.member_list(found), 0o660)
     machine.world.touch()

@@ -36,7 +36,7 @@ def make_tree(machine: machines.Machine) -> None:
 
 def boot(machine: machines.Machine) -> None:
     """Come up after a power cut: transient timers are gone, enabled services start."""
-    from edgelab.pi import services, snapd, timers
+    from edgelab.pi import services, snapd, systemd, timers
 
     machine.boots += 1
     machine.booted_at = machine.world.clock.now()
@@ -45,6 +45,7 @@ def boot(machine: machines.Machine) -> None:
     snapd.resume(machine)
     services.start_enabled(machine, ready_in=durations.NODE_READY_AFTER_BOOT)
     timers.rearm_at_boot(machine)
+    systemd.start_enabled(machine)
 
 
 def lose_power(machine: machines.Machine) -> None:
@@ -53,6 +54,7 @@ def lose_power(machine: machines.Machine) -> None:
 
     snapd.suspend(machine)
     services.drop_all(machine)
+    machine.nft.clear()
     timers.forget_transient(machine)
 
 

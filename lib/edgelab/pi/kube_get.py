@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgelab.pi import kube_api, kube_render, kube_request, kube_seed
+from edgelab.pi import kube_api, kube_render, kube_request, kube_seed, sealing
 from edgelab.pi.cluster import KubeNode, Object
 from edgelab.pi.kube_request import Request
 
@@ -53,6 +53,13 @@ def find(request: Request, plural: str) -> list[Object]:
         found = [_lease(request, item) for item in request.cluster.nodes.values()]
     elif plural in kube_render.KINDS or plural in request.cluster.objects:
         items = request.cluster.kind(plural).values()
+        if plural == "secrets" and any(
+            sealing.unreadable(request.process.machine, item) for item in items
+        ):
+            request.process.fail(
+                "Error from server (InternalError): Internal error occurred: no matching prefix"
+                " found"
+            )
         found = [
             kube_render.stored(plural, item) for item in items if _in_space(request, plural, item)
         ]

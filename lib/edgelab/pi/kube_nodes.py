@@ -130,7 +130,7 @@ def _watch(world: worlds.World, cluster: Cluster, heard: set[tuple[str, str]]) -
     """Mark nodes that have been silent for 40 s as Unknown."""
     now = world.clock.now()
     due = math.inf
-    for node in cluster.nodes.values():
+    for node in cluster.nodes.values() if not cluster.wedged else ():
         if (cluster.id, node.name) in heard or node.ready == "Unknown":
             continue
         if node.silent_since is None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import yaml
 
-from edgelab.pi import kube_seed
+from edgelab.pi import kube_seed, sealing
 from edgelab.pi.cluster import KubeNode, Object
 
 KINDS = {
@@ -52,7 +52,7 @@ PLURALS = {
     for plural, (kind, _, short) in KINDS.items()
     for alias in (plural, *short.split(), kind)
 }
-_OWN = ("startsAt",)
+_OWN = ("startsAt", sealing.MARK)
 
 
 def node(item: KubeNode, version: str) -> Object:

@@ -6,7 +6,7 @@ import base64
 
 import yaml
 
-from edgelab.pi import files, kube_access, kube_render, kube_request, kube_seed
+from edgelab.pi import files, kube_access, kube_render, kube_request, kube_seed, sealing
 from edgelab.pi.cluster import Object
 from edgelab.pi.kube_request import Request
 
@@ -66,6 +66,8 @@ def _store(request: Request, item: Object, *, replace: bool) -> None:
     if known is not None and not replace:
         process.fail(f'Error from server (AlreadyExists): {plural} "{name}" already exists')
     _fold_string_data(item)
+    if plural == "secrets":
+        sealing.seal(process.machine, item)
     if "dry-run" in request.options:
         process.put(kube_render.show([item], request.options.get("output", ""), single=True))
         return

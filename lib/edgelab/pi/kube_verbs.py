@@ -15,7 +15,9 @@ from edgelab.pi import (
     kube_nodes,
     kube_render,
     kube_request,
+    kube_seed,
     kube_store,
+    sealing,
 )
 from edgelab.pi.cluster import KubeNode, Object
 from edgelab.pi.kube_request import Request
@@ -81,24 +83,48 @@ def _annotate(request: Request) -> int:
 
 def _mark(request: Request, field: str) -> int:
     plural, names, pairs = _target(request)
+    spaces = {name: request.options.get("namespace", "default") for name in names}
+    found = [(spaces[name], name) for name in names]
     if not names and "all" in request.options:
-        names = [item["metadata"]["name"] for item in kube_get.find(request, plural)]
-    for name in names:
-        held = _metadata(request, plural, name, field)
-        for pair in pairs:
-            key, equals, value = pair.partition("=")
-            if not equals:
-                held.pop(key.rstrip("-"), None)
-            elif held.get(key, value) != value and "overwrite" not in request.options:
-                request.process.fail(
-                    f"error: '{key}' already has a value ({held[key]}), and --overwrite is false"
-                )
-            else:
-                held[key] = value
+        items = [item["metadata"] for item in kube_get.find(request, plural)]
+        found = [(item.get("namespace", ""), item["name"]) for item in items]
+    for space, name in found:
+        _mark_one(request, _marked(request, plural, space, name), field, pairs)
         request.process.say(f"{plural.rstrip('s')}/{name} {field[:-1]}ed")
     request.cluster.next_version()
     request.process.world.touch()
     return 0
+
+
+def _marked(request: Request, plural: str, space: str, name: str) -> KubeNode | Object:
+    """Return what is to be marked. To write a secret is to seal it anew."""
+    if plural == "nodes":
+        return kube_request.node_named(request, name)
+    key = kube_seed.key("" if plural in kube_render.CLUSTER_WIDE else space, name)
+    item = request.cluster.kind(plural).get(key)
+    if item is None:
+        kube_request.not_found(request, plural, name)
+    if plural == "secrets":
+        sealing.seal(request.process.machine, item)
+    return item
+
+
+def _mark_one(request: Request, item: KubeNode | Object, field: str, pairs: list[str]) -> None:
+    held: dict[str, str] = (
+        getattr(item, field)
+        if isinstance(item, KubeNode)
+        else item["metadata"].setdefault(field, {})
+    )
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            held.pop(key.rstrip("-"), None)
+        elif held.get(key, value) != value and "overwrite" not in request.options:
+            request.process.fail(
+                f"error: '{key}' already has a value ({held[key]}), and --overwrite is false"
+            )
+        else:
+            held[key] = value
 
 
 def _taint(request: Request) -> int:
@@ -223,15 +249,6 @@ def _target(request: Request) -> tuple[str, list[str], list[str]]:
         names,
         [word for word in rest if word not in names],
     )
-
-
-def _metadata(request: Request, plural: str, name: str, field: str) -> dict[str, str]:
-    if plural == "nodes":
-        return getattr(kube_request.node_named(request, name), field)
-    item = request.cluster.kind(plural).get(kube_request.key_of(request, plural, name))
-    if item is None:
-        kube_request.not_found(request, plural, name)
-    return item["metadata"].setdefault(field, {})
 
 
 VERBS: dict[str, Callable[[Request], int]] = {

@@ -194,7 +194,7 @@ def _start_datastore(process: Process, welcome: cluster_agent.Welcome) -> bool:
     machine.node.cluster, machine.node.member = cluster.id, 0
     services.start(machine, "k8s-dqlite")
     lead = datastore.leader(world, cluster)
-    reachable = lead is not None and world.reaches(machine, world.machines[lead.machine])
+    reachable = lead is not None and datastore.connects(machine, lead)
     if process.has_effect("silent-datastore") or not reachable:
         return False
     if not services.is_active(machine, "k8s-dqlite"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pathlib
+import runpy
 import subprocess
+import sys
 import typing
 
+from edgecloud import host as hosts
 from edgelab.pi import files, x509
 from edgelab.pi.process import Process
 
@@ -17,7 +22,8 @@ def real(process: Process) -> int:
     """Run the real program, with the machine's paths in place of this computer's."""
     machine = process.machine
     name = pathlib.PurePosixPath(process.argv[0]).name
-    writes = name == "tar" and any("c" in word.lstrip("-")[:3] for word in process.argv[1:2])
+    first = process.argv[1] if len(process.argv) > 1 else ""
+    writes = name == "tar" and ("--create" in process.argv or "c" in first.strip("-")[:1])
     if writes and machine.free_bytes() == 0:
         process.fail(f"{name}: write error: No space left on device", 2)
     words = [_mapped(machine, word) for word in process.argv[1:]]
@@ -36,6 +42,31 @@ def real(process: Process) -> int:
     if result.stderr:
         process.complain(result.stderr.replace(root, "").rstrip("\n"))
     return result.returncode
+
+
+def python(process: Process) -> int:
+    """Run a Python program of the machine's, here and now, with the machine as its host."""
+    words = process.argv[1:]
+    while words and words[0].startswith("-"):
+        words = words[1:]
+    if not words or not files.exists(process.machine, words[0]):
+        process.fail(f"python3: can't open file '{words[0] if words else ''}'", 2)
+    output, errors = io.StringIO(), io.StringIO()
+    former_host, former_words = hosts.use(process.machine.host()), sys.argv
+    sys.argv = words
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            runpy.run_path(str(process.machine.path(words[0])), run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        hosts.use(former_host)
+        sys.argv = former_words
+    process.put(output.getvalue())
+    if errors.getvalue():
+        process.complain(errors.getvalue().rstrip("\n"))
+    return code
 
 
 def openssl(process: Process) -> int:

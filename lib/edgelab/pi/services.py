@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from edgelab.pi import durations, files, paths, state
+from edgelab.pi import datastore, durations, files, paths, sealing, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -54,6 +54,8 @@ def stop(machine: machines.Machine, daemon: str) -> None:
     """Stop a daemon."""
     node = machine.node
     if node is not None and daemon in node.services:
+        if daemon == "k8s-dqlite" and node.services[daemon].active:
+            datastore.hand_over(machine)
         node.services[daemon].active = False
         machine.world.touch()
 
@@ -85,7 +87,10 @@ def start_enabled(machine: machines.Machine, ready_in: float) -> None:
 
 def drop_all(machine: machines.Machine) -> None:
     """Have nothing running any more, as after a power cut."""
-    for service in machine.node.services.values() if machine.node else ():
+    if machine.node is None:
+        return
+    datastore.write_segments(machine)
+    for service in machine.node.services.values():
         service.active = False
 
 
@@ -107,6 +112,9 @@ def _can_run(machine: machines.Machine, node: state.Node, daemon: str) -> bool:
 
 
 def _dies(machine: machines.Machine, node: state.Node, daemon: str) -> bool:
+    if daemon == "kubelite" and sealing.keys(machine) is None:
+        machine.log(f"snap.microk8s.daemon-{daemon}", "error while parsing encryption provider")
+        return True
     if daemon == "kubelite" and node.sick == "crash":
         machine.log(f"snap.microk8s.daemon-{daemon}", "panic: runtime error")
         return True
@@ -114,6 +122,7 @@ def _dies(machine: machines.Machine, node: state.Node, daemon: str) -> bool:
         machine.log(f"snap.microk8s.daemon-{daemon}", "empty list of control plane endpoints")
         return True
     if daemon == "k8s-dqlite":
+        datastore.read_segments(machine)
         domain = paths.read_args(machine, "ha-conf").get("failure-domain", "1")
         files.write(machine, f"{paths.BACKEND}/failure-domain", domain)
         if not domain.isdigit():
@@ -129,5 +138,7 @@ def _begin_kubelet(machine: machines.Machine, node: state.Node, ready_in: float)
     node.ready_at = machine.world.clock.now() + ready_in
     node.api_at = machine.world.clock.now() + ready_in / 2
     node.arguments = paths.read_args(machine, "kubelet")
+    node.seals = sealing.keys(machine) or node.seals
+    datastore.wake(machine)
     control_plane = not paths.locked(machine, "clustered.lock")
     paths.write_arg(machine, "kubelite", "start-control-plane", str(control_plane).lower())

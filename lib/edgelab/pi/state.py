@@ -105,3 +105,4 @@ class Node:
     refreshed_at: float = 0.0
     arguments: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     sick: str = ""
+    seals: list[str] = dataclasses.field(default_factory=lambda: [""])

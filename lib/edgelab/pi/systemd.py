@@ -83,6 +83,16 @@ def journalctl(process: Process) -> int:
     return 0
 
 
+def start_enabled(machine: machines.Machine) -> None:
+    """Run the enabled services at boot."""
+    for name, unit in list(machine.units.items()):
+        if unit.enabled and name.endswith(".service") and not _daemon(name):
+            command = timers.service_command(machine, name)
+            unit.active = "RemainAfterExit=yes" in timers.unit_text(machine, name)
+            if command:
+                timers.run_command(machine, command)
+
+
 def _daemon_reload(process: Process, names: list[str], flags: list[str]) -> int:
     return 0
 

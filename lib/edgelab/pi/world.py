@@ -14,6 +14,7 @@ from typing import Any
 from edgelab.pi import (
     background,
     cluster,
+    cluster_agent,
     codec,
     commands,
     datastore,
@@ -111,6 +112,15 @@ class World:
         if not (one.powered and other.powered):
             return False
         return one is other or _pair(one.id, other.id) not in self.cuts
+
+    def tokens(self) -> list[tuple[str, str]]:
+        """Return the join tokens that would still be accepted, with the machine that would."""
+        return [
+            (item.id, line.partition("|")[0])
+            for item in self.machines.values()
+            for line in cluster_agent.tokens(item)
+            if not line.partition("|")[2] or float(line.partition("|")[2]) > item.now()
+        ]
 
     # Commands.
 
