@@ -50,6 +50,9 @@ class State:
     settled: str = ""
     """The wishes for which nothing was left to do when last looked."""
     look_at: float = 0.0
+    pending: Wish | None = None
+    """What is being enabled or disabled; outlives a power cut in the middle of it."""
+    enabling: bool = True
 
     def waiting(self, now: float) -> frozenset[str]:
         """Return the add-ons that failed and are not to be tried yet."""
@@ -69,6 +72,11 @@ def settled(state: State, wishes: Sequence[Wish], now: float) -> State:
     return dataclasses.replace(state, settled=_text(wishes), look_at=look_at)
 
 
+def begun(state: State, wish: Wish, *, enabling: bool) -> State:
+    """Return the state before a change is made."""
+    return dataclasses.replace(state, pending=wish, enabling=enabling, settled="")
+
+
 def adopted(state: State, wishes: Sequence[Wish]) -> State:
     """Return the state after add-ons came with the installation, as this charm told it to."""
     names = {wish.name for wish in wishes}
@@ -84,6 +92,7 @@ def succeeded(state: State, wish: Wish, *, enabled: bool) -> State:
         enabled=(*others, wish) if enabled else others,
         failures=tuple(failure for failure in state.failures if failure.name != wish.name),
         settled="",
+        pending=None,
     )
 
 
@@ -93,7 +102,7 @@ def failed(state: State, name: str, reason: str, now: float) -> State:
     wait = min(RETRY_S * 2 ** min(attempts - 1, 16), RETRY_LIMIT_S)
     others = tuple(item for item in state.failures if item.name != name)
     failure = Failure(name, attempts, now + wait, reason)
-    return dataclasses.replace(state, failures=(*others, failure), settled="")
+    return dataclasses.replace(state, failures=(*others, failure), settled="", pending=None)
 
 
 def forgotten(state: State, wishes: Sequence[Wish]) -> State:
@@ -135,6 +144,8 @@ def decode(text: str) -> State:
             notes=tuple(content.get("notes", ())),
             settled=str(content.get("settled", "")),
             look_at=float(content.get("look_at", 0)),
+            pending=Wish(**content["pending"]) if content.get("pending") else None,
+            enabling=bool(content.get("enabling", True)),
         )
     except (TypeError, AttributeError) as e:
         raise ValueError(f"no state of add-ons: {e}") from e

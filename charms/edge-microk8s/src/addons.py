@@ -319,7 +319,7 @@ def ensure_next(
     offers = offered(host)
     if offers is None:
         return False
-    state = addon_state.forgotten(seen(state, offers), wishes)
+    state = addon_state.forgotten(seen(_finished(state, offers, now), offers), wishes)
     verdicts = [judge(wish, offers, arch=arch, track=track) for wish in wishes]
     change = next_change(verdicts, offers, state, now)
     if change is None:
@@ -336,16 +336,26 @@ def apply(host: hosts.Host, change: Change, state: State) -> State:
     """Make one change, look whether it took, and return the state after it.
 
     A change that did not work is remembered with the tool's words and a later time to try again.
+    One that keeps the API from answering for a while stays pending until the next look.
     """
+    state = addon_state.begun(state, change.wish, enabling=change.enable)
+    addon_state.save(host, state)
     reason = _run(host, change)
-    try:
-        offers = offered(host)
-    except AddonsError as e:
-        return addon_state.failed(state, change.wish.name, reason or str(e), host.now())
-    if offers is not None and _is_enabled(change.wish.name, offers) == change.enable:
-        return addon_state.succeeded(state, change.wish, enabled=change.enable)
-    reason = reason or f"{change} was answered, but had no effect"
-    return addon_state.failed(state, change.wish.name, reason, host.now())
+    if reason:
+        return addon_state.failed(state, change.wish.name, reason, host.now())
+    offers = offered(host)
+    return state if offers is None else _finished(state, offers, host.now())
+
+
+def _finished(state: State, offers: Sequence[Offer], now: float) -> State:
+    """Return the state after the pending change, if there is one, by what is offered now."""
+    wish = state.pending
+    if wish is None:
+        return state
+    if _is_enabled(wish.name, offers) == state.enabling:
+        return addon_state.succeeded(state, wish, enabled=state.enabling)
+    change = Change(wish, state.enabling)
+    return addon_state.failed(state, wish.name, f"{change} had no effect", now)
 
 
 def _run(host: hosts.Host, change: Change) -> str:

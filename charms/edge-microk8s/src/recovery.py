@@ -97,9 +97,10 @@ def refusal(found: Survey, step: str, *, survivors: Sequence[str], confirm: str)
         return f"there is no step {step}: choose from {', '.join(STEPS)}"
     if confirm != found.cluster:
         return f"needs confirm={found.cluster}, the id of this cluster"
-    if len(found.members) < 2:
-        return "this is the only member: there is no quorum to restore"
-    if step != "stop" and not (found.stopped and found.saved):
+    if step == "stop":
+        alone = "this is the only member: there is no quorum to restore"
+        return alone if len(found.members) < 2 else None
+    if not (found.stopped and found.saved):
         return "take the step stop on every survivor first"
     if step == "adopt" and len(survivors) < 2:
         return "the only survivor has nobody to take data from: reconfigure it instead"
