@@ -12,7 +12,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHARM_FILES = ("LICENSE", "CHANGELOG.md", "icon.svg", "dispatch", "requirements.txt")
-PROGRAMS = ("dispatch", "src/charm.py")
+PROGRAMS = ("dispatch",)
 ARCHITECTURES = ("amd64", "arm64")
 BASES = ("24.04", "26.04")
 
@@ -66,7 +66,7 @@ def missing_files(charm: pathlib.Path) -> Iterator[str]:
 
 
 def not_executable(charm: pathlib.Path) -> Iterator[str]:
-    """Yield the programs of a charm that Juju or a linter could not start."""
+    """Yield the programs of a charm that Juju or a linter would not start."""
     for name in PROGRAMS:
         if (charm / name).is_file() and not os.access(charm / name, os.X_OK):
             yield f"{name} is not executable"
