@@ -11,7 +11,7 @@ import dataclasses
 import json
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from edgecloud import host
@@ -129,7 +129,7 @@ def launch_configs(registries: Sequence[Registry]) -> dict[str, str]:
 
 
 def ensure(
-    host: host.Host, registries: Sequence[Registry], credentials: Sequence[Credential]
+    host: host.Host, registries: Sequence[Registry], credentials: Collection[Credential]
 ) -> set[str]:
     """Ensure that containerd pulls as asked. Return the daemons that must be restarted for it.
 
@@ -143,7 +143,7 @@ def ensure(
     return {"containerd"} if changed else set()
 
 
-def with_credentials(template: str, credentials: Sequence[Credential]) -> str:
+def with_credentials(template: str, credentials: Collection[Credential]) -> str:
     """Return containerd's template with these names and passwords, and no others of ours."""
     former = re.compile(rf"\n?{re.escape(_BEGIN)}.*?{re.escape(_END)}\n", re.DOTALL)
     text = former.sub("", template)

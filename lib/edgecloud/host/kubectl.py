@@ -119,6 +119,11 @@ def taint(
         _run(host, kubeconfig, "taint", "node", node, "--overwrite", *words)
 
 
+def scale(host: host.Host, kubeconfig: str, what: str, namespace: str, replicas: int) -> None:
+    """Set how many replicas there are, for instance of ``deployment/coredns``."""
+    _run(host, kubeconfig, "scale", what, f"--namespace={namespace}", f"--replicas={replicas}")
+
+
 def run(host: host.Host, kubeconfig: str, *arguments: str, timeout_s: float = _REQUEST_S) -> str:
     """Run any other kubectl command and return what it printed."""
     return _run(host, kubeconfig, *arguments, timeout_s=timeout_s + _MARGIN_S)
