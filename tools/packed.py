@@ -86,7 +86,8 @@ def dispatch_problems(packed: pathlib.Path, platform: Platform, python: str) -> 
         for event in EVENTS:
             result = subject.dispatch(event)
             if result.returncode:
-                yield f"{event} under {python} failed:\n{result.stdout}{result.stderr}"
+                said = f"{subject.log()}\n{result.stdout}{result.stderr}"
+                yield f"{event} under {python} failed:\n{said}"
             elif not any(call[0] == "status-set" for call in subject.calls()):
                 yield f"{event} under {python} set no status"
 

@@ -65,7 +65,8 @@ class Subject:
         result = self.unit.dispatch(EVENT, environment=self.environment)
         self.times.append(time.perf_counter() - started)
         if result.returncode:
-            raise SystemExit(f"{self.name} failed:\n{result.stdout}{result.stderr}")
+            said = f"{result.stdout}{result.stderr}{self.unit.log()}"
+            raise SystemExit(f"{self.name} failed:\n{said}")
 
     @property
     def median_s(self) -> float:

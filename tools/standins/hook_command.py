@@ -89,7 +89,8 @@ def network_get(state: State, options: Options, words: list[str]) -> State:
     """Return the unit's addresses on a binding."""
     address = state["address"]
     interface = {"name": "eth0", "interface-name": "eth0", "mac-address": ""}
-    where = {"hostname": "", "address": address, "value": address, "cidr": f"{address}/24"}
+    network = address.rpartition(".")[0] + ".0/24"
+    where = {"hostname": "", "address": address, "value": address, "cidr": network}
     return {
         "bind-addresses": [{**interface, "addresses": [where]}],
         "ingress-addresses": [address],

@@ -103,6 +103,10 @@ class Unit:
         """
         return [call for call, _, _ in self._noted()]
 
+    def log(self) -> str:
+        """Return what the last dispatch wrote to Juju's log, which is where ops puts failures."""
+        return "\n".join(call[-1] for call in self.calls() if call[0] == "juju-log")
+
     def freeze(self) -> None:
         """Let the hook commands answer as they did in the last dispatch, whatever else changes.
 

@@ -23,6 +23,9 @@ class FakeUnit:
     stdout = "said this"
     stderr = ""
 
+    def log(self):
+        return ""
+
     def calls(self):
         return [["is-leader"]]
 

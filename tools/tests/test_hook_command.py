@@ -140,7 +140,10 @@ def test_given_stored_state_when_set_and_deleted_then_it_follows(run):
 
 
 def test_given_a_binding_when_asked_then_the_address_is_answered(run):
-    assert run("network-get --format=json cluster")["ingress-addresses"] == ["10.20.0.11"]
+    network = run("network-get --format=json cluster")
+
+    assert network["ingress-addresses"] == ["10.20.0.11"]
+    assert network["bind-addresses"][0]["addresses"][0]["cidr"] == "10.20.0.0/24"
 
 
 @pytest.mark.parametrize(
