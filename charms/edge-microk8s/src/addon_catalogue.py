@@ -52,7 +52,7 @@ _COMMUNITY_AMD64 = dataclasses.replace(_COMMUNITY, amd64_only=True)
 
 KNOWN: Mapping[str, Addon] = {
     "dns": Addon(),
-    "rbac": Addon(),
+    "rbac": Addon(forbidden="it has an option of its own, rbac"),
     "helm": Addon(),
     "helm3": Addon(),
     "community": Addon(),

@@ -95,6 +95,20 @@ class Change:
 # --- what is wished ----------------------------------------------------------------------------
 
 
+def wanted(text: str, *, rbac: bool) -> tuple[Wish, ...]:
+    """Return the wishes of the options ``addons`` and ``rbac`` together.
+
+    Raises:
+        AddonsError: naming every problem at once.
+    """
+    return (*parse(text), *([Wish("rbac")] if rbac else []))
+
+
+def adopt(host: hosts.Host, wishes: Sequence[Wish]) -> None:
+    """Note that these came with the installation, so that they are ours to disable."""
+    addon_state.save(host, addon_state.adopted(addon_state.load(host), wishes))
+
+
 def parse(text: str) -> tuple[Wish, ...]:
     """Return the wishes in an option such as ``dns metallb:10.0.0.10-10.0.0.20``.
 

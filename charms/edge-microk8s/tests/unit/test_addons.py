@@ -86,6 +86,13 @@ def test_given_several_problems_when_parsed_then_all_are_named():
         assert part in str(caught.value)
 
 
+def test_given_rbac_when_wanted_then_its_own_option_decides():
+    assert addons.wanted("dns", rbac=True) == (Wish("dns"), Wish("rbac"))
+    assert addons.wanted("dns", rbac=False) == (Wish("dns"),)
+    with pytest.raises(addons.AddonsError, match="option of its own"):
+        addons.wanted("rbac", rbac=True)
+
+
 def test_given_metallb_without_addresses_when_parsed_then_it_says_how_to_give_them():
     with pytest.raises(addons.AddonsError, match=r"metallb:10\.0\.0\.10-10\.0\.0\.20"):
         addons.parse("metallb")
@@ -369,7 +376,7 @@ def test_given_a_mistyped_prefixed_name_when_applied_then_success_is_not_believe
 
 
 def test_given_addons_of_the_installation_when_adopted_then_they_are_ours(machine):
-    addon_state.save(machine.host(), addon_state.adopted(State(), [Wish("dns")]))
+    addons.adopt(machine.host(), [Wish("dns")])
 
     settle(machine.host(), "")
 

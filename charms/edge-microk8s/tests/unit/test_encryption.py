@@ -6,6 +6,7 @@ from hypothesis import strategies
 
 import encryption
 import microk8s
+from edgecloud.host import kubectl
 from edgelab import pi
 from encryption import Encryption, Key, Stage
 
@@ -49,6 +50,21 @@ def readable(state):
             else [k["name"] for k in provider["secretbox"]["keys"]]
         )
     ]
+
+
+def add_secret(machine):
+    command = ("create", "secret", "generic", "door", "--from-literal=code=1234")
+    kubectl.run(machine.host(), microk8s.ADMIN, *command)
+
+
+def run(machine, state):
+    """Do on a node what a stage calls for."""
+    if encryption.ensure(machine.host(), state):
+        microk8s.restart(machine.host(), ["kubelite"])
+    machine.world.clock.advance(60)
+    machine.world.tick()
+    if state.rewrites:
+        encryption.write_anew(machine.host(), microk8s.ADMIN, state)
 
 
 def test_given_nothing_encrypted_when_wanted_then_the_key_is_learnt_before_it_writes():
@@ -145,6 +161,30 @@ def test_given_encryption_off_when_ensured_then_flag_and_file_are_as_before(mach
 
     assert machine.host().read(encryption.APISERVER) == before
     assert not machine.host().exists(encryption.FILE)
+
+
+def test_given_secrets_in_plain_when_all_stages_are_gone_through_then_each_is_encrypted(machine):
+    state = Encryption()
+    (cluster,) = machine.world.clusters.values()
+    add_secret(machine)
+    assert not cluster.secrets_encrypted
+
+    while state != ON:
+        state = step(state, rotate=A if state.stage is Stage.OFF else None)
+        run(machine, state)
+
+    assert cluster.secrets_encrypted
+
+
+def test_given_a_new_key_when_rotated_on_a_node_then_secrets_stay_readable(machine):
+    add_secret(machine)
+    for state in (ON, Encryption(Stage.ROTATING, (A, B)), Encryption(Stage.REWRITING, (B, A))):
+        run(machine, state)
+
+    run(machine, Encryption(Stage.ON, (B,)))
+
+    names = kubectl.get_json(machine.host(), microk8s.ADMIN, "secrets", "-A")["items"]
+    assert names
 
 
 def test_given_a_node_when_secrets_are_written_anew_then_no_secret_passes_through(machine):
