@@ -1,0 +1,1 @@
+"""Decide how a site upgrades: plan, windows, skew, grants, waves, site and node. Pure."""

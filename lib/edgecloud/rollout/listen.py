@@ -1,0 +1,72 @@
+"""What the coordinator learns from its nodes' reports, and from their silence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgecloud.rollout import ledger, messages, plan, route
+
+Status = messages.Status
+
+
+def hear(site: ledger.Site, accepted: plan.Plan, now: int) -> dict[str, ledger.Entry]:
+    """Return every entry of the ledger after the reports at hand."""
+    rollout = site.rollout
+    heard = dict[str, ledger.Entry]()
+    for name, entry in rollout.entries.items():
+        report = site.sight.reports.get(name)
+        learnt = _absorb(rollout, name, entry, report) if report else entry
+        if silent_for(site, name, now) >= accepted.offline.grace_s and not learnt.debt:
+            learnt = replace(learnt, debt=learnt.step <= rollout.step and not learnt.is_out)
+        heard[name] = learnt
+    return heard
+
+
+def silent_for(site: ledger.Site, name: str, now: int) -> int:
+    """Return for how long a node has not been heard; -1 if it is heard."""
+    since = site.sight.silent.get(name)
+    if since is None and name not in site.sight.reports:
+        since = site.rollout.accepted_at
+    return -1 if since is None else max(0, now - since)
+
+
+def is_slot_free(entry: ledger.Entry, report: messages.Report) -> bool:
+    """Return whether a node has acted on its grant, or on its withdrawal, and is at rest again."""
+    return report.seen >= entry.granted and report.status not in messages.DISRUPTED
+
+
+def _absorb(
+    rollout: ledger.Rollout, name: str, entry: ledger.Entry, report: messages.Report
+) -> ledger.Entry:
+    changes = dict[str, object]()
+    if entry.granted != messages.NEVER and is_slot_free(entry, report):
+        changes["granted"] = messages.NEVER
+    step = rollout.steps[min(entry.order_step, len(rollout.steps) - 1)]
+    status = report.status if report.is_about(rollout.digest, step.part) else Status.IDLE
+    if status is not entry.status:
+        changes["status"] = status
+    is_current = entry.order_step == entry.step and report.seen >= entry.stamp
+    if is_current and entry.step < len(rollout.steps):
+        changes.update(_outcome(rollout, name, entry, status))
+    elif status in messages.FAILURES and not entry.failed:
+        changes["failed"] = True
+    return replace(entry, **changes) if changes else entry  # pyright: ignore[reportArgumentType]
+
+
+def _outcome(
+    rollout: ledger.Rollout, name: str, entry: ledger.Entry, status: Status
+) -> dict[str, object]:
+    if status is Status.DONE:
+        return {"step": next_step(rollout, name, entry.step + 1), "debt": False, "failed": False}
+    if status is Status.SKIPPED and not entry.skipped:
+        return {"skipped": True}
+    if status in messages.FAILURES and not entry.failed:
+        return {"failed": True}
+    return {}
+
+
+def next_step(rollout: ledger.Rollout, name: str, start: int) -> int:
+    """Return the first step from one on that concerns a node; past the last if none does."""
+    member = rollout.members[name]
+    ahead = (step.index for step in rollout.steps[start:] if route.concerns(step, member))
+    return next(ahead, len(rollout.steps))

@@ -1,0 +1,216 @@
+"""What a plan does step by step, and what each step means for one node.
+
+A step changes one kind of thing on every node that it concerns before the next step begins, so a
+failure names one culprit and every node has one way back. LXD goes first, all its members
+together; then Kubernetes, one minor after the other; then the operating system; then other snaps.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgecloud.rollout import inventory, plan, skew, terms, window
+
+
+class Kind(str, enum.Enum):
+    """What a step changes."""
+
+    LXD = "lxd"
+    KUBERNETES = "kubernetes"
+    OS = "os"
+    FIRMWARE = "firmware"
+    SNAPS = "snaps"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of change on all the nodes that it concerns."""
+
+    index: int
+    kind: Kind
+    version: str = ""
+    last: bool = True
+    """Whether no later minor follows; then the exact build matters, not the minor alone."""
+
+    @property
+    def part(self) -> str:
+        """The name of the step in orders and reports."""
+        return f"{self.kind.value}/{self.version}" if self.version else self.kind.value
+
+    @property
+    def together(self) -> bool:
+        """Whether its members must all change at once: LXD blocks until the last one has."""
+        return self.kind is Kind.LXD
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a node needs to know of a step to do it alone."""
+
+    plan_id: str
+    generation: int
+    digest: str
+    expires: int
+    part: str
+    target: str
+    """The exact artefact; empty if a channel decides it, then staging finds it out."""
+    version: str = ""
+    reboots: bool = False
+    cordons: bool = True
+    voter: bool = False
+    rollback: str = "revert"
+    on_block: str = "wait"
+    soak_s: int = 0
+    duration_s: int = 0
+    calendar: window.Calendar = window.ALWAYS
+
+
+def steps(accepted: plan.Plan, members: inventory.Inventory) -> tuple[Step, ...]:
+    """Return the steps of a plan, in order, for the nodes that it selects."""
+    chosen = selected(accepted, members)
+    targets, found = accepted.targets, list[tuple[Kind, str, bool]]()
+    if targets.firmware:
+        found.append((Kind.FIRMWARE, targets.firmware.eeprom, True))
+    if targets.lxd and any(member.lxd for member in chosen.values()):
+        found.append((Kind.LXD, "", True))
+    minors = _minors(accepted, chosen)
+    found += [(Kind.KUBERNETES, str(minor), minor == minors[-1]) for minor in minors]
+    if targets.os:
+        found.append((Kind.OS, targets.os.version, True))
+    if targets.snaps:
+        found.append((Kind.SNAPS, "", True))
+    return tuple(Step(i, kind, version, last) for i, (kind, version, last) in enumerate(found))
+
+
+def selected(accepted: plan.Plan, members: inventory.Inventory) -> inventory.Inventory:
+    """Return the members that a plan is for."""
+    select = accepted.select
+    return {
+        name: member
+        for name, member in members.items()
+        if name not in select.exclude and inventory.matches(member, select.nodes)
+    }
+
+
+def concerns(step: Step, member: inventory.Member, version: str = "") -> bool:
+    """Return whether a step has anything to do on a member that runs a version now."""
+    if step.kind is Kind.LXD:
+        return member.lxd
+    if step.kind is not Kind.KUBERNETES:
+        return True
+    current, target = skew.parse(version or member.version), skew.parse(step.version)
+    if current is None or target is None:
+        return False
+    return current < target or (step.last and current == target)
+
+
+def problems(accepted: plan.Plan, members: inventory.Inventory) -> list[str]:
+    """Return why a plan cannot be carried out on these members; empty if it can."""
+    chosen, kubernetes = selected(accepted, members), accepted.targets.kubernetes
+    found = [] if chosen else ["select: no node of the site matches"]
+    target = skew.parse(kubernetes.to) if kubernetes else None
+    if kubernetes and target:
+        found += [
+            f"{member.name}: runs {member.version}, which is newer than {target}"
+            for member in chosen.values()
+            if member.minor and member.minor > target
+        ]
+        found += _missing_releases(kubernetes, chosen, _minors(accepted, chosen))
+    builds = [(f"snaps.{snap.name}", snap.revision) for snap in accepted.targets.snaps]
+    builds += [("lxd", accepted.targets.lxd.revision)] if accepted.targets.lxd else []
+    for arch in sorted({member.arch for member in chosen.values()}):
+        found += [f"targets.{n}: no build for {arch}" for n, pins in builds if not pins.get(arch)]
+    return found
+
+
+def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) -> Work:
+    """Return what a step means for one member of a wave."""
+    kind = Kind(part.partition("/")[0])
+    version = part.partition("/")[2]
+    return Work(
+        plan_id=accepted.id,
+        generation=accepted.generation,
+        digest=accepted.digest,
+        expires=accepted.expires,
+        part=part,
+        target=_target(accepted, kind, version, member.arch),
+        version=version,
+        reboots=kind in (Kind.OS, Kind.FIRMWARE),
+        cordons=kind in (Kind.OS, Kind.FIRMWARE, Kind.KUBERNETES) and bool(member.version),
+        voter=member.voter,
+        rollback=rollback_kind(accepted, kind, member),
+        on_block=accepted.drain.on_block,
+        soak_s=soak_s(accepted, wave),
+        duration_s=duration_s(accepted, member),
+        calendar=accepted.calendar,
+    )
+
+
+def soak_s(accepted: plan.Plan, wave: int) -> int:
+    """Return how long a node of a wave is watched after its upgrade."""
+    return (accepted.canary, *accepted.waves)[min(wave, len(accepted.waves))].soak_s
+
+
+def duration_s(accepted: plan.Plan, member: inventory.Member) -> int:
+    """Return how long a node is expected to be disturbed."""
+    return member.duration_s or accepted.deadlines.node_s
+
+
+def rollback_kind(accepted: plan.Plan, kind: Kind, member: inventory.Member) -> str:
+    """Return how a node goes back from a step; never by reverting a voter's data."""
+    wanted = accepted.rollback.kind
+    if kind is Kind.OS and accepted.targets.os:
+        system = accepted.targets.os
+        if system.irreversible or wanted == "none":
+            return "none"
+        return "packages-best-effort" if system.kind == "apt-snapshot" else "slot"
+    if kind in (Kind.FIRMWARE, Kind.LXD):
+        return "none"
+    if kind is Kind.KUBERNETES and member.voter and wanted in ("auto", "revert"):
+        return "rejoin"
+    return "revert" if wanted == "auto" else wanted
+
+
+def _minors(accepted: plan.Plan, chosen: inventory.Inventory) -> tuple[skew.Minor, ...]:
+    kubernetes = accepted.targets.kubernetes
+    target = skew.parse(kubernetes.to) if kubernetes else None
+    running = [member.minor for member in chosen.values() if member.minor]
+    if target is None or not running:
+        return ()
+    return skew.route(min(running), target) or (target,)
+
+
+def _missing_releases(
+    kubernetes: terms.Kubernetes, chosen: inventory.Inventory, minors: tuple[skew.Minor, ...]
+) -> Iterator[str]:
+    """Yield every minor on the way that has no exact build for a node that passes it."""
+    if kubernetes.unpinned == "allow":
+        return
+    for minor in minors:
+        release = kubernetes.releases.get(str(minor))
+        passing = [m for m in chosen.values() if m.minor and m.minor <= minor]
+        for arch in sorted({member.arch for member in passing}):
+            if release is None or release.revision.get(arch) is None:
+                names = ", ".join(m.name for m in passing if m.arch == arch)
+                yield f"targets.kubernetes.releases: {names} must pass {minor} ({arch})"
+
+
+def _target(accepted: plan.Plan, kind: Kind, version: str, arch: str) -> str:
+    targets = accepted.targets
+    if kind is Kind.KUBERNETES and targets.kubernetes:
+        release = targets.kubernetes.releases.get(version)
+        revision = release.revision.get(arch) if release else None
+        return f"microk8s:{revision}" if revision else ""
+    if kind is Kind.LXD and targets.lxd:
+        return f"lxd:{targets.lxd.revision.get(arch)}"
+    if kind is Kind.OS and targets.os:
+        return f"os:{targets.os.ref or targets.os.snapshot_stamp}"
+    if kind is Kind.FIRMWARE and targets.firmware:
+        return f"eeprom:{targets.firmware.eeprom}"
+    builds = {snap.name: snap.revision.get(arch) for snap in targets.snaps}
+    text = json.dumps(builds, sort_keys=True)
+    return f"snaps:{hashlib.sha256(text.encode()).hexdigest()}"
