@@ -3,7 +3,8 @@
 Run it with ``tox run -e bench``. Both go the real way: ``dispatch``, a new Python, ops, hook
 commands as processes. The charm under test finds a settled site: its relations come from the lab,
 and the programs of its machine answer as they did there, by a process that costs next to nothing.
-So what is compared is the charm.
+So what is compared is the charm. The ratio is one of processor time, which other programs on the
+machine disturb little; the time on the clock is printed beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import dataclasses
 import logging
 import pathlib
+import resource
 import shutil
 import statistics
 import sys
@@ -58,20 +60,38 @@ class Subject:
     environment: dict[str, str]
     calls: list[Sequence[str]] = dataclasses.field(default_factory=list[Sequence[str]])
     times: list[float] = dataclasses.field(default_factory=list[float])
+    waits: list[float] = dataclasses.field(default_factory=list[float])
 
     def dispatch(self) -> None:
         """Run the hook once and note how long it took."""
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _processor_s()
         result = self.unit.dispatch(EVENT, environment=self.environment)
-        self.times.append(time.perf_counter() - started)
+        self.times.append(_processor_s() - used)
+        self.waits.append(time.perf_counter() - started)
         if result.returncode:
             said = f"{result.stdout}{result.stderr}{self.unit.log()}"
             raise SystemExit(f"{self.name} failed:\n{said}")
 
     @property
     def median_s(self) -> float:
-        """The median of its times."""
+        """The median of the processor time it used, with all the processes it started."""
         return statistics.median(self.times)
+
+    @property
+    def median_wait_s(self) -> float:
+        """The median of the time it took on the clock."""
+        return statistics.median(self.waits)
+
+    def forget(self) -> None:
+        """Forget the times so far."""
+        self.times.clear()
+        self.waits.clear()
+
+
+def _processor_s() -> float:
+    """Return the processor time of all processes that this one started and that ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def bare_subject(charm: pathlib.Path, scratch: pathlib.Path, python: str) -> Subject:
@@ -109,7 +129,7 @@ def measure(subjects: Sequence[Subject], runs: int) -> None:
         each.dispatch()
         each.calls = each.unit.calls()
         each.unit.freeze()
-        each.times.clear()
+        each.forget()
     for _ in range(runs):
         for each in subjects:
             each.dispatch()
@@ -118,15 +138,15 @@ def measure(subjects: Sequence[Subject], runs: int) -> None:
 def report(bare: Subject, subjects: Sequence[Subject]) -> bool:
     """Print what was measured; return whether every target is met."""
     met = True
-    print(f"{'':32}{'median':>9}{'ratio':>8}{'commands':>10}")
-    print(f"{bare.name:32}{bare.median_s * 1000:>6.0f} ms{1:>8.2f}{len(bare.calls):>10}")
-    for each in subjects:
-        ratio, commands = each.median_s / bare.median_s, len(each.calls)
-        good = ratio <= MAX_RATIO and commands <= MAX_COMMANDS
-        print(
-            f"{each.name:32}{each.median_s * 1000:>6.0f} ms{ratio:>8.2f}{commands:>10}"
-            f"  {'' if good else 'MISSED'}".rstrip()
-        )
+    row = "{:32}{:>10}{:>8}{:>9}{:>10}  {}"
+    print(row.format("", "processor", "ratio", "clock", "commands", "").rstrip())
+    for each in (bare, *subjects):
+        ratio = each.median_s / bare.median_s
+        good = ratio <= MAX_RATIO and len(each.calls) <= MAX_COMMANDS
+        processor, clock = f"{each.median_s * 1000:.0f} ms", f"{each.median_wait_s * 1000:.0f} ms"
+        note = "" if good else "MISSED"
+        line = row.format(each.name, processor, f"{ratio:.2f}", clock, len(each.calls), note)
+        print(line.rstrip())
         met = met and good
     print(f"targets: ratio at most {MAX_RATIO}, at most {MAX_COMMANDS} hook commands")
     return met

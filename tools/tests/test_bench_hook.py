@@ -35,7 +35,12 @@ class FakeUnit:
 
 def subject(name, seconds, commands):
     return hook.Subject(
-        name, FakeUnit(), {}, calls=[["is-leader"]] * commands, times=[seconds] * 3
+        name,
+        FakeUnit(),
+        {},
+        calls=[["is-leader"]] * commands,
+        times=[seconds] * 3,
+        waits=[seconds] * 3,
     )
 
 
@@ -45,7 +50,7 @@ def test_given_subjects_when_measured_then_only_frozen_turns_count():
     hook.measure([one], 3)
 
     assert one.unit.events == [hook.EVENT] * 2 + ["freeze"] + [hook.EVENT] * 3
-    assert len(one.times) == 3
+    assert len(one.times) == len(one.waits) == 3
     assert one.calls == [["is-leader"]]
 
 
