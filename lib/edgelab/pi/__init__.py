@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgelab.pi.clock import Clock
+from edgelab.pi.clock import Clock, RealClock
 from edgelab.pi.faults import (
     Effect,
     Fault,
@@ -19,6 +19,7 @@ from edgelab.pi.faults import (
     slow,
 )
 from edgelab.pi.host import PiHost
+from edgelab.pi.installing import install
 from edgelab.pi.machine import Machine
 from edgelab.pi.world import Call, Dispatch, World
 
@@ -32,6 +33,7 @@ __all__ = [
     "Machine",
     "PiHost",
     "PowerCut",
+    "RealClock",
     "World",
     "brown_out",
     "cut_after",
@@ -40,6 +42,7 @@ __all__ = [
     "fail",
     "fail_late",
     "hang",
+    "install",
     "silent_datastore",
     "slow",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 class Clock:
     """Seconds since 1970 UTC, advanced by commands and by whoever drives the world."""
@@ -22,3 +24,19 @@ class Clock:
     def sleep_until(self, moment: float) -> None:
         """Let time pass until a moment; nothing happens if it lies in the past."""
         self._now = max(self._now, moment)
+
+
+class RealClock(Clock):
+    """The clock of this computer. Letting time pass means waiting."""
+
+    def now(self) -> float:
+        """Return the present time."""
+        return time.time()
+
+    def advance(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def sleep_until(self, moment: float) -> None:
+        """Wait until a moment."""
+        self.advance(moment - time.time())

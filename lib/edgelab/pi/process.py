@@ -14,6 +14,10 @@ if typing.TYPE_CHECKING:
     from edgelab.pi import world as worlds
 
 
+_FOR_EVER = 1e7
+"""Seconds after which a command that nobody limits has waited in vain."""
+
+
 class Exit(Exception):  # noqa: N818 - it ends a command, and need not be an error
     """Ends a command from anywhere inside it."""
 
@@ -24,6 +28,10 @@ class Exit(Exception):  # noqa: N818 - it ends a command, and need not be an err
 
 class Killed(Exception):  # noqa: N818 - the caller turns it into TimeoutExpired
     """The command ran longer than its caller would wait."""
+
+
+class Endless(Exception):  # noqa: N818 - the caller waits for ever, too
+    """The command never ends, and its caller would wait for ever."""
 
 
 @dataclasses.dataclass
@@ -98,6 +106,8 @@ class Process:
         if self.effect is not None and self.effect.kind == "cut-during":
             self.machine.power_off()
             raise faults.PowerCut(self.machine.id)
+        if math.isinf(self.timeout_s) and self.seconds + seconds > _FOR_EVER:
+            raise Endless
         scaled = seconds if math.isinf(seconds) else seconds * self.world.speed
         left = self.timeout_s - self.seconds
         if scaled >= left:

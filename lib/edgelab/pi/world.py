@@ -26,7 +26,7 @@ from edgelab.pi import (
     store,
     timers,
 )
-from edgelab.pi.clock import Clock
+from edgelab.pi.clock import Clock, RealClock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,7 @@ class World:
         self.cuts: set[tuple[str, str]] = set()
         self.calls: list[Call] = []
         self.drawn = 0
+        self.executable = ""
         self._call_effects: dict[int, faults.Effect] = {}
         self._changed = True
         self._next = math.inf
@@ -235,8 +236,9 @@ class World:
     def load(cls, root: pathlib.Path, clock: Clock | None = None) -> World:
         """Return the world that :meth:`save` wrote there."""
         document = codec.loads((root / "world.json").read_text(encoding="utf-8"))
-        world = cls(root, clock or Clock(document["now"]), document["seed"])
-        for name in ("speed", "drawn", "bad_revisions"):
+        kept = RealClock() if document["real_time"] else Clock(document["now"])
+        world = cls(root, clock or kept, document["seed"])
+        for name in ("speed", "drawn", "bad_revisions", "executable"):
             setattr(world, name, document[name])
         world.cuts = {(one, other) for one, other in document["cuts"]}
         world.store = codec.decode(store.Store, document["store"])
@@ -250,7 +252,9 @@ class World:
 
     def _document(self) -> dict[str, Any]:
         plain = {"now": self.clock.now(), "cuts": sorted(self.cuts)}
-        for name in ("seed", "speed", "drawn", "bad_revisions", "store", "calls", "clusters"):
+        plain["real_time"] = isinstance(self.clock, RealClock)
+        names = ("seed", "speed", "drawn", "bad_revisions", "executable")
+        for name in (*names, "store", "calls", "clusters"):
             plain[name] = codec.encode(getattr(self, name))
         plain["machines"] = [codec.encode(item) for item in self.machines.values()]
         return plain
