@@ -41,6 +41,7 @@ KUBELET = f"{CREDENTIALS}/kubelet.config"
 AGENT_PORT = 25000
 _MINTED = f"{STATE}/minted.json"
 _JOINING = f"{LOCKS}/join-in-progress"
+_LAUNCHING = f"{COMMON}/etc/launcher/*.yaml"
 _INIT = "$SNAP/bin/cluster-agent init --config-file -"
 
 _QUERY_S = 30
@@ -132,6 +133,11 @@ def apply(host: host.Host, launch: str, *, timeout_s: float = _JOIN_S) -> None:
     """Apply a launch configuration to the running node, at once."""
     command = (snap.SNAP, "run", "--shell", f"{SNAP}.daemon-cluster-agent", "-c", _INIT)
     _run(host, command, "cluster-agent init", timeout_s=timeout_s, stdin=launch)
+
+
+def is_launched(host: host.Host) -> bool:
+    """Return whether the launch configuration was applied to the end, add-ons and all."""
+    return not host.glob(_LAUNCHING)
 
 
 def purge(host: host.Host) -> bool:
@@ -255,6 +261,9 @@ def join(host: host.Host, url: str, *, worker: bool) -> None:
     That this returns does not mean that the node is a member: look at the members.
     """
     clear_stale_join(host)
+    for path in host.glob(_LAUNCHING):
+        # Tried again every few seconds until it works, it would be applied to the cluster joined.
+        host.remove(path)
     wish = {"version": "0.2.0", "join": {"url": url, "worker": worker}}
     try:
         apply(host, yaml.safe_dump(wish))
