@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Generator
 
 
 class Clock:
@@ -14,6 +16,15 @@ class Clock:
     def now(self) -> float:
         """Return the present time."""
         return self._now
+
+    @contextlib.contextmanager
+    def at(self, moment: float) -> Generator[None]:
+        """Show an earlier moment for a while, to do then what was due then."""
+        present, self._now = self._now, moment
+        try:
+            yield
+        finally:
+            self._now = present
 
     def advance(self, seconds: float) -> None:
         """Let time pass. Negative spans are refused, because nothing here may go back."""
@@ -29,9 +40,12 @@ class Clock:
 class RealClock(Clock):
     """The clock of this computer. Letting time pass means waiting."""
 
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
     def now(self) -> float:
-        """Return the present time."""
-        return time.time()
+        """Return the present time, or the moment that :meth:`at` shows."""
+        return self._now or time.time()
 
     def advance(self, seconds: float) -> None:
         """Wait."""

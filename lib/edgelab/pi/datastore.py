@@ -82,8 +82,9 @@ def leader(world: worlds.World, cluster: Cluster) -> Member | None:
 def leader_seen_by(machine: machines.Machine) -> Member:
     """Return the leader, as seen from this machine. Raises :class:`NoLeader`."""
     cluster = cluster_of(machine)
-    if cluster is None or not services.is_active(machine, "k8s-dqlite"):
+    if own_member(machine) is None or not services.is_active(machine, "k8s-dqlite"):
         raise NoLeader
+    assert cluster is not None
     found = leader(machine.world, cluster)
     at = None if found is None else answers(machine.world, cluster, found)
     if found is None or at is None or not _connects(machine.world, machine, at):

@@ -86,16 +86,20 @@ class Machine:
     def power_off(self) -> None:
         """Pull the plug."""
         if self.powered:
+            self.world.catch_up()
             self.powered = False
             hardware.lose_power(self)
             self.world.touch()
+            self.world.catch_up()
 
     def power_on(self) -> None:
         """Plug it in again; it boots."""
         if not self.powered:
+            self.world.catch_up()
             self.powered = True
             hardware.boot(self)
             self.world.touch()
+            self.world.catch_up()
 
     def reboot(self) -> None:
         """Restart, as after ``systemctl reboot`` or a dip in the voltage."""

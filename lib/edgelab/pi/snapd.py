@@ -240,12 +240,11 @@ def _refresh_unheld(machine: machines.Machine) -> float:
         newer = _newer(machine, snap)
         if newer is None:
             continue
+        is_time = False
         while snap.next_auto_refresh <= now:
             snap.next_auto_refresh += durations.AUTO_REFRESH_EVERY
-            due = now
-        if due == now and not any(
-            _in_the_way(item, _blank(snap.name)) for item in machine.changes
-        ):
+            is_time = True
+        if is_time and not any(_in_the_way(item, _blank(snap.name)) for item in machine.changes):
             change = state.Change(0, "refresh-snap", snap.name, f'Auto-refresh snap "{snap.name}"')
             change.argument = newer.revision
             due = begin(machine, change, durations.SECONDS["snap-refresh"]).due

@@ -41,6 +41,9 @@ class Call:
     seconds: float
 
 
+_ENDLESS = 100_000
+
+
 class Dispatch(typing.NamedTuple):
     """A hook that a timer on a machine asks Juju's agent to run."""
 
@@ -66,7 +69,8 @@ class World:
         self.drawn = 0
         self.executable = ""
         self._call_effects: dict[int, faults.Effect] = {}
-        self._changed = True
+        self._changed_at: float | None = self.clock.now()
+        self._ticked = self.clock.now()
         self._next = math.inf
         self._busy = False
 
@@ -99,14 +103,20 @@ class World:
     def cut(self, one: str, other: str | None = None) -> None:
         """Cut the network between two machines, or between one and all others."""
         others = [other] if other is not None else [item for item in self.machines if item != one]
+        self.catch_up()
         self.cuts.update(_pair(one, item) for item in others)
-        self.touch()
+        self._settle()
 
     def heal(self, one: str | None = None, other: str | None = None) -> None:
         """Undo cuts: between two machines, of one machine, or all of them."""
         gone = {pair for pair in self.cuts if _concerns(pair, one, other)}
+        self.catch_up()
         self.cuts -= gone
+        self._settle()
+
+    def _settle(self) -> None:
         self.touch()
+        self.catch_up()
 
     def reaches(self, one: machine.Machine, other: machine.Machine) -> bool:
         """Return whether packets go both ways between two machines."""
@@ -153,7 +163,8 @@ class World:
         finally:
             size = len(stdin or "")
             self.calls.append(Call(where.id, tuple(argv), size, code, began, running.seconds))
-            self._changed = self._changed or commands.changes_anything(argv)
+            if commands.changes_anything(argv):
+                self.touch()
 
     def fail_call(self, index: int, effect: faults.Effect) -> None:
         """Let this happen to the command of this index, counted from 0 over the whole run."""
@@ -172,26 +183,34 @@ class World:
 
     def touch(self) -> None:
         """Note that something changed, so that the background looks again."""
-        self._changed = True
+        if self._changed_at is None:
+            self._changed_at = self.clock.now()
 
     def catch_up(self) -> None:
         """Do what the background has to do by now, if it has anything to do."""
-        if not self._busy and (self._changed or self._next <= self.clock.now()):
+        if not self._busy and self._due() <= self.clock.now():
             self.tick()
 
     def tick(self) -> None:
-        """Let everything happen that happens by itself up to the present."""
+        """Let everything happen, in order, that happens by itself up to the present."""
         if self._busy:
             return
         self._busy = True
         try:
-            for _ in range(20):
-                self._changed = False
-                self._next = background.run(self)
-                if self._next > self.clock.now() and not self._changed:
+            for _ in range(_ENDLESS):
+                if self._due() > self.clock.now():
                     return
+                self._ticked = max(self._due(), self._ticked)
+                self._changed_at = None
+                with self.clock.at(self._ticked):
+                    self._next = background.run(self)
         finally:
             self._busy = False
+        raise RuntimeError("the background never comes to rest")
+
+    def _due(self) -> float:
+        """Return when the background has to look next."""
+        return self._next if self._changed_at is None else min(self._changed_at, self._next)
 
     def next_due(self) -> float | None:
         """Return when something would next change by itself or a timer would fire, if ever."""
