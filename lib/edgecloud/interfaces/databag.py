@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def load(cls: type[Model], data: Mapping[str, str]) -> Model:
         if name in data:
             try:
                 decoded[name] = json.loads(data[name])
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # Written by something that does not speak this interface.
     return _build(cls, decoded)
 
@@ -84,9 +85,20 @@ def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
         if not isinstance(value, dict):
             return False, None
         return True, _build(cast("type[Any]", hint), cast("dict[str, Any]", value))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return True, float(value)
+    if hint is float:
+        return _number(value)
     return type(value) is hint, value
+
+
+def _number(value: Any) -> tuple[bool, float]:
+    """Return whether a decoded value is a number that can be reckoned with, and that number."""
+    if type(value) not in (int, float):
+        return False, 0.0
+    try:
+        number = float(value)
+    except OverflowError:
+        return False, 0.0
+    return math.isfinite(number), number
 
 
 def _plain(value: Any) -> Any:
