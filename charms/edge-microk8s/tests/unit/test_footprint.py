@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import hypothesis
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies
 import footprint
 
 GB = 1024 * 1024
+PAGE = pathlib.Path(__file__).parents[4] / "docs" / "explanation" / "footprint.md"
 MEMORY = strategies.integers(0, 64 * GB)
 
 
@@ -182,3 +184,29 @@ def test_given_an_sd_card_when_the_datastore_is_tuned_then_it_is_more_patient():
 
     assert card["snapshot"]["threshold"] > disk["snapshot"]["threshold"]
     assert (card["network-latency"], disk["network-latency"]) == ("50ms", "20ms")
+
+
+def rows():
+    lines = (line for line in PAGE.read_text().splitlines() if line.startswith("|"))
+    table = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    return {cells[0]: cells[1:] for cells in table}
+
+
+def test_given_the_page_that_explains_it_when_compared_then_its_figures_are_these():
+    found = rows()
+
+    assert [found[profile.name][0] for profile in footprint.PROFILES] == [
+        str(profile.from_kb) for profile in footprint.PROFILES
+    ]
+    for title, figures in {
+        "kept for MicroK8s (MB)": [p.kube_reserved_mb for p in footprint.PROFILES],
+        "kept for the system (MB)": [p.system_reserved_mb for p in footprint.PROFILES],
+        "pods evicted below (MB)": [p.evict_below_mb for p in footprint.PROFILES],
+        "most pods": [p.max_pods for p in footprint.PROFILES],
+        "events kept": [p.event_ttl for p in footprint.PROFILES],
+        "images deleted above (%)": [p.image_gc[0] for p in footprint.PROFILES],
+        "… down to (%)": [p.image_gc[1] for p in footprint.PROFILES],
+        "replicas of the cluster's DNS": [p.dns_replicas for p in footprint.PROFILES],
+        "system log on disk (MB)": [p.journal_mb for p in footprint.PROFILES],
+    }.items():
+        assert found[title] == [str(figure) for figure in figures], title
