@@ -26,13 +26,21 @@ OFFER_URL = re.compile(
 
 def hint(name: str, known: Iterable[str]) -> str:
     """Return what to add to a message about an unknown name: what was meant, or what there is."""
-    there = sorted(known)
-    close = difflib.get_close_matches(name, there, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    if there and len(there) <= 8:
-        return f"; there is {listed(there)}"
-    return ""
+    there = sorted(word for word in known if word)
+    if meant(name, there):
+        return meant(name, there)
+    return f"; there is {listed(there)}" if 0 < len(there) <= 8 else ""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return what to add to a message if a name looks like a known one misspelt."""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 unit``, ``2 units``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -80,9 +80,11 @@ def _storage(application: Application, charm: charmcraft.CharmInfo) -> Iterator[
             text = f"charm {charm.name} has no storage {name!r}{names.hint(name, charm.storage)}"
             yield Problem(place, text)
         elif directive.count < storage.minimum:
-            yield Problem(place, f"storage {name} needs at least {storage.minimum} instances")
+            least = names.counted(storage.minimum, "instance")
+            yield Problem(place, f"storage {name} needs at least {least}")
         elif storage.maximum is not None and directive.count > storage.maximum:
-            yield Problem(place, f"storage {name} takes at most {storage.maximum} instances")
+            most = names.counted(storage.maximum, "instance")
+            yield Problem(place, f"storage {name} takes at most {most}")
 
 
 def _kind(application: Application, charm: charmcraft.CharmInfo) -> Iterator[Problem]:

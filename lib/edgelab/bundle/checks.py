@@ -28,10 +28,9 @@ def problems(bundle: Bundle, *, trusted: bool) -> Iterator[Problem]:
 def _charm(application: Application, bundle: Bundle) -> Iterator[Problem]:
     name, place = application.name, application.at("charm")
     if not application.charm:
-        others = [each for each in bundle.applications if each != name]
         # An overlay that misspells an application declares another one.
-        close = names.hint(name, others) if "charm" not in bundle.applications[name].places else ""
-        yield Problem(place, f"application {name} has no charm{close}")
+        others = [each for each in bundle.applications if each != name]
+        yield Problem(place, f"application {name} has no charm{names.meant(name, others)}")
         return
     if application.charm_path is not None:
         if application.revision is not None or application.channel:
@@ -65,9 +64,9 @@ def _exposure(application: Application) -> Iterator[Problem]:
 
 def _placements(application: Application, bundle: Bundle) -> Iterator[Problem]:
     if len(application.to) > application.num_units:
-        units = application.num_units
-        text = f"{application.name} has {units} units, but a placement for {len(application.to)}"
-        place = application.to[units].place
+        units = names.counted(application.num_units, "unit")
+        text = f"{application.name} has {units}, but a placement for {len(application.to)}"
+        place = application.to[application.num_units].place
         yield Problem(place, f"{text}: raise num_units or take one out of to")
     seen: set[Problem] = set()
     for each in (*application.to, *placement.wanted(application)):
@@ -90,7 +89,7 @@ def _placement(each: Placement, application: Application, bundle: Bundle) -> str
     if target is application:
         return f"placement {each.text!r}: {application.name} is placed beside itself"
     if each.unit is not None and each.unit >= target.num_units:
-        units = f"{target.name} has {target.num_units} units"
+        units = f"{target.name} has {names.counted(target.num_units, 'unit')}"
         return f"placement {each.text!r}: {units}, there is no {target.name}/{each.unit}"
     return ""
 

@@ -165,6 +165,7 @@ class _Parser:
         if text and (base not in BASES or risk not in ("", *_RISKS)):
             known = [*BASES, *(f"{each}/stable" for each in BASES)]
             fields.refuse(key, f"{key}: {text!r} is no base of Juju's{names.hint(text, known)}")
+            return ""
         return text
 
     def _num_units(self, fields: Fields) -> int:
@@ -202,9 +203,10 @@ class _Parser:
                 yield name, node.value if included is None else included
 
     def _annotations(self, fields: Fields) -> Iterator[tuple[str, str]]:
+        texts = fields.texts("annotations")
         for name, node in fields.mapping("annotations").items():
             included = self._included(node)
-            yield name, node.text if included is None else included
+            yield name, texts[name] if included is None else included
 
     def _included(self, node: Node) -> str | None:
         """Return what an ``include-…://`` value stands for; None if it is none."""
