@@ -14,7 +14,7 @@ class Watch:
     juju: Model
     app: str = "edge-microk8s"
     secrets: set[str] = dataclasses.field(default_factory=set)
-    nodes: set[str] = dataclasses.field(default_factory=set)
+    nodes: dict[str, str] = dataclasses.field(default_factory=dict)
     quorate: bool = True
     incidents: int = 0
 
@@ -65,12 +65,13 @@ class Watch:
     def _no_member_lost(self, hook) -> None:
         """A node leaves Kubernetes only if its unit was removed."""
         now = {
-            name
+            name: node.machine
             for cluster in self._clusters()
             if len(cluster.nodes) > 1
-            for name in cluster.nodes
+            for name, node in cluster.nodes.items()
         }
-        lost = (self.nodes - now) & self._hosts()
+        staying = {u.machine for u in self.juju.units.values() if u.life.value == "alive"}
+        lost = [n for n, machine in self.nodes.items() if n not in now and machine in staying]
         if len(self.nodes) > 2:
             assert not lost, f"{lost} lost by {hook}"
         self.nodes = now

@@ -3,34 +3,47 @@
 
 from __future__ import annotations
 
-import datetime
+import dataclasses
 import functools
 import logging
+import pathlib
 from collections.abc import Callable
 
 import ops
 
+import actions
 import cluster_view
 import departure
 import joining
+import key_keeping
 import membership
 import microk8s
+import neighbours
+import node_args
+import node_config
 import node_status
+import registries
 import stewardship
+import upkeep
 from edgecloud import host as machines
 from edgecloud.host import kubectl, snap, systemd
-from edgecloud.interfaces import cluster_join
+from edgecloud.interfaces import cluster_join, cos_agent, edge_component
 
 logger = logging.getLogger(__name__)
 
 CLUSTER = "cluster"
 WORKERS = "workers"
 CONTROL_PLANE = "control-plane"
+COMPONENT = "component"
+COS_AGENT = "cos-agent"
+ARCHIVE = "snap-installation"
 
 WAKE_UP_S = 20
 EXPECTED = (
+    *upkeep.ERRORS,
     microk8s.MicroK8sError,
     kubectl.KubectlError,
+    registries.RegistriesError,
     snap.SnapError,
     systemd.SystemdError,
     OSError,
@@ -45,8 +58,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         super().__init__(framework)
         self._host = machines.this()
         self._members = cluster_join.MemberEnd(self, CLUSTER, WORKERS)
+        self._component = edge_component.ComponentProvider(self, COMPONENT)
+        self._cos_agent = cos_agent.CosAgentProvider(self, COS_AGENT)
+        self._unfit = ""
         self._troubles: list[str] = []
-        self._holding = ""
+        self._steward: stewardship.Steward | None = None
 
         for event in (
             self.on.install,
@@ -56,6 +72,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
+            self.on[COMPONENT].relation_created,
+            self.on[COS_AGENT].relation_created,
         ):
             framework.observe(event, self._on_reconcile)
         for endpoint in (CLUSTER, WORKERS, CONTROL_PLANE):
@@ -65,77 +83,87 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             framework.observe(relation.relation_changed, self._on_reconcile)
             framework.observe(relation.relation_departed, self._on_departed)
         framework.observe(self.on.secret_expired, self._on_secret_expired)
+        framework.observe(self.on.secret_rotate, self._on_secret_rotate)
+        framework.observe(self.on.secret_remove, self._on_secret_remove)
         framework.observe(self.on.stop, self._on_stop)
         framework.observe(self.on.remove, self._on_remove)
-        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
-        framework.observe(self.on.collect_app_status, self._on_collect_app_status)
+        for name in actions.ACTIONS:
+            action = getattr(self.on, f"{name.replace('-', '_')}_action")
+            framework.observe(action, self._on_action)
+        framework.observe(self.on.collect_unit_status, self._on_collect_status)
+        framework.observe(self.on.collect_app_status, self._on_collect_status)
 
     # --- reconcile -------------------------------------------------------------------------
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""
-        if self._attempt(self._install):
-            self._attempt(self._take_part)
-        if self._role == cluster_join.CONTROL_PLANE:
-            self._keep_books()
-            if self._is_steward:
-                self._attempt(self._act_for_all)
+        config = self._config
+        if config is not None and not self._blockers and self._attempt(self._install, config):
+            self._attempt(self._configure, config)
+            self._attempt(self._take_part, config)
+        self._keep_books()
+        if config is not None and self._is_steward:
+            self._attempt(self._act_for_all, config)
+        if config is not None and self._is_joined and not self._blockers:
+            self._attempt(self._look_after, config)
         if self._is_unfinished:
             self._attempt(self._wake_up_later)
 
-    def _attempt(self, step: Callable[[], None]) -> bool:
+    def _attempt(self, step: Callable[..., None], *arguments: node_config.NodeConfig) -> bool:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
         try:
-            step()
+            step(*arguments)
+        except upkeep.NotFitError as e:
+            self._unfit = str(e)
+            return False
         except EXPECTED as e:
-            logger.warning("%s: %s", step.__name__.strip("_"), e)
+            logger.warning("%s: %s", step.__name__.strip("_").replace("_", " "), e)
             self._troubles.append(str(e))
             return False
         return True
 
-    def _install(self) -> None:
-        """Ensure that MicroK8s is there."""
+    def _install(self, config: node_config.NodeConfig) -> None:
+        """Ensure that MicroK8s is there; what it is born with stays."""
         if self._is_installed:
             return
-        self.unit.status = ops.MaintenanceStatus("installing MicroK8s")
-        microk8s.install(self._host, channel="1.35/stable", launch="version: 0.2.0\n")
+        self.unit.status = ops.MaintenanceStatus(f"installing MicroK8s {config.full_channel}")
+        upkeep.install(self._host, config, self._domain(config), archive=self._archive())
+        node_args.ensure_birth(self._host, config)
 
-    def _take_part(self) -> None:
-        """Say who this node is, and join when it is this unit's turn."""
-        end, now = self._joiner, self._host.now()
-        record, offer = end.record(), end.offer()
-        last = joining.last_attempt(self._host)
-        if offer is not None and joining.should_join(offer, last, record, now):
-            last = self._join(end, offer)
-        identity = self._identity
-        seen = self._sees_itself(identity)
-        said = joining.report(
-            identity, unit=self.unit.name, record=record, last=last, seen=seen, now=now
+    def _configure(self, config: node_config.NodeConfig) -> None:
+        """Ensure MicroK8s' files; restart at once only where nobody else depends on it."""
+        credentials = self._credentials(config)
+        upkeep.ensure_files(self._host, config, self._domain(config), credentials)
+        self._say_encryption(key_keeping.ensure(self._host, self._members))
+        if config.is_worker or not self._is_joined:
+            upkeep.use_turn(self._host)
+
+    def _take_part(self, config: node_config.NodeConfig) -> None:
+        """Say who this node is; join, or restart, when it is this unit's turn."""
+        turn = self._joiner.record().turn
+        wants_turn = self._is_joined and upkeep.wants_turn(self._host, config, [self._address])
+        if wants_turn and turn is not None and turn.unit == self.unit.name:
+            self.unit.status = ops.MaintenanceStatus("restarting MicroK8s, as its turn has come")
+            self._attempt(self._use_turn)
+            wants_turn = not self._is_ready
+        tried = joining.take_part(
+            self._host,
+            self._joiner,
+            unit=self.unit.name,
+            address=self._address,
+            role=config.role,
+            wants_turn=wants_turn,
         )
-        end.publish(said)
+        if tried:
+            self._look_again()
 
-    def _join(self, end: cluster_join.JoinerEnd, offer: cluster_join.JoinOffer) -> joining.Attempt:
-        """Use an offer, once. That it ends well says little: the facts are looked at after."""
-        try:
-            url = end.url(offer)
-        except (ops.SecretNotFoundError, ops.ModelError) as e:
-            logger.warning("the join secret of attempt %d cannot be read: %s", offer.attempt, e)
-            return joining.last_attempt(self._host)
-        attempt = joining.Attempt(offer.attempt, self._host.now())
-        joining.remember(self._host, attempt)
-        self.unit.status = ops.MaintenanceStatus("joining the cluster")
-        try:
-            microk8s.join(self._host, url, worker=self._role == cluster_join.WORKER)
-        except microk8s.MicroK8sError as e:
-            microk8s.clear_stale_join(self._host)
-            attempt = joining.Attempt(offer.attempt, attempt.at, str(e))
-            joining.remember(self._host, attempt)
-        self.__dict__.pop("_view", None)
-        return attempt
+    def _use_turn(self) -> None:
+        upkeep.use_turn(self._host)
+        self._look_again()
 
-    def _keep_books(self) -> None:
+    def _keep_books(self, *, rotate: bool = False) -> None:
         """As the leader, decide who belongs to the cluster and who may join next."""
-        if not self.unit.is_leader():
+        if self._role != cluster_join.CONTROL_PLANE or not self.unit.is_leader():
             return
         record = membership.plan(
             self._members.record(),
@@ -144,141 +172,153 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             leader=self.unit.name,
             now=self._host.now(),
         )
+        wanted = self._config is not None and self._config.encrypt_secrets
+        record = key_keeping.plan(self._members, record, wanted=wanted, rotate=rotate)
         self._members.publish(record)
 
-    def _act_for_all(self) -> None:
-        """As the steward, take out who left and make the one offer that is due."""
-        record, mine = self._members.record(), self._my_acts
-        view = cluster_view.look(self._host, live=bool(membership.leaving(record)))
-        gone = self._take_out(record, view)
-        offers = self._keep_offers(record, view)
-        departed = tuple(unit for unit in mine.departed if unit not in self._members.reports())
-        self._members.publish_acts(
-            cluster_join.MemberReport(
-                departed=departed, offers=offers, gone=gone, holding=self._holding or None
-            )
+    def _act_for_all(self, config: node_config.NodeConfig) -> None:
+        """As the steward, act for the cluster."""
+        self._steward = stewardship.Steward(self._host, self._members, self._address)
+        self._steward.act(config)
+        self._look_again()
+
+    def _look_after(self, config: node_config.NodeConfig) -> None:
+        """Ensure what stands around the node, and tell the charms beside it what runs here."""
+        record = self._joiner.record()
+        known = [member.address for member in record.members]
+        known += [report.address for report in self._members.reports().values() if report.address]
+        known += [endpoint.rpartition(":")[0] for endpoint in record.endpoints]
+        upkeep.ensure_guards(self._host, config, {self._address, *known})
+        if config.is_worker:
+            microk8s.ensure_endpoints(self._host, record.endpoints)
+        view, domain = self._view, self._domain(config).name
+        if view is None:
+            return
+        if self._is_ready and upkeep.ensure_marks(self._host, config, domain, view):
+            self._look_again()
+        self._component.publish(
+            neighbours.component(self._host, config, view, domain, self._address)
         )
-
-    def _take_out(
-        self, record: cluster_join.ClusterRecord, view: cluster_view.ClusterView
-    ) -> tuple[str, ...]:
-        """Return the units whose nodes are out now."""
-        gone: list[str] = []
-        for member in membership.leaving(record):
-            kubeconfig = microk8s.kubeconfig(self._host)
-            progress = stewardship.take_out(self._host, kubeconfig, member, view, self._host.now())
-            if progress.gone:
-                gone.append(member.unit)
-            else:
-                self._holding = progress.waits_for
-        return tuple(sorted(gone))
-
-    def _keep_offers(
-        self, record: cluster_join.ClusterRecord, view: cluster_view.ClusterView
-    ) -> tuple[cluster_join.JoinOffer, ...]:
-        """Withdraw offers that are answered or late, make the one that is due; return the rest."""
-        admission = record.admission
-        kept: list[cluster_join.JoinOffer] = []
-        for offer in self._members.my_offers():
-            if admission and (offer.unit, offer.attempt) == (admission.unit, admission.attempt):
-                kept.append(offer)
-            else:
-                self._withdraw(offer)
-        microk8s.prune_tokens(self._host, older_than_s=membership.ADMISSION_S)
-        if admission is not None and not kept:
-            kept = self._make_offer(record, admission, view)
-        return tuple(sorted(kept))
-
-    def _make_offer(
-        self,
-        record: cluster_join.ClusterRecord,
-        admission: cluster_join.Admission,
-        view: cluster_view.ClusterView,
-    ) -> list[cluster_join.JoinOffer]:
-        """Mint a token for the admitted unit, unless the cluster cannot take a node now."""
-        ghost = stewardship.ghost_of(view, admission, record.members)
-        if ghost is not None and stewardship.may_remove_ghost(view, ghost):
-            microk8s.remove_node(self._host, name=ghost.node, address=ghost.address)
-        self._holding = stewardship.reason_to_wait(view)
-        if self._holding or self._host.now() > admission.until - joining.VERIFY_S:
-            return []
-        url = microk8s.mint(self._host, self._address)
-        expire = datetime.datetime.fromtimestamp(admission.until, datetime.timezone.utc)
-        offer = self._members.make_offer(admission.unit, admission.attempt, url, expire)
-        if offer is None:
-            microk8s.revoke(self._host, url)
-        return [offer] if offer else []
-
-    def _withdraw(self, offer: cluster_join.JoinOffer) -> None:
-        url = self._members.withdraw(offer)
-        if url:
-            microk8s.revoke(self._host, url)
+        if self._cos_agent.related:
+            token = self._joiner.metrics_token() if config.is_worker else None
+            jobs = neighbours.scrape_jobs(self._host, config, token=token)
+            self._cos_agent.publish(jobs=jobs, alert_rules={}, dashboards=())
 
     def _wake_up_later(self) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
         name = f"edge-microk8s-{self.unit.name.replace('/', '-')}"
         systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
 
-    # --- departures ------------------------------------------------------------------------
+    def _say_encryption(self, running: str | None) -> None:
+        """Tell the leader with which keys this node's API server runs."""
+        mine = self._members.my_acts()
+        if mine.encryption != running:
+            self._members.publish_acts(dataclasses.replace(mine, encryption=running))
+
+    # --- departures and secrets --------------------------------------------------------------
 
     def _on_departed(self, event: ops.RelationDepartedEvent) -> None:
         """Note who left. Only that counts as evidence; who leaves notes nobody."""
         if event.departing_unit is None or event.departing_unit == self.unit:
             return
-        mine = self._my_acts
+        mine = self._members.my_acts()
         departed = tuple(sorted({*mine.departed, event.departing_unit.name}))
-        self._members.publish_acts(
-            cluster_join.MemberReport(departed, mine.offers, mine.gone, mine.holding)
-        )
+        self._members.publish_acts(dataclasses.replace(mine, departed=departed))
         self._on_reconcile(event)
 
     def _on_secret_expired(self, event: ops.SecretExpiredEvent) -> None:
         """Remove a join secret that nobody used in time."""
         event.secret.remove_all_revisions()
 
+    def _on_secret_rotate(self, event: ops.SecretRotateEvent) -> None:
+        """Begin with a new key for encryption at rest."""
+        self._keep_books(rotate=event.secret.label == cluster_join.KEYS_LABEL)
+
+    def _on_secret_remove(self, event: ops.SecretRemoveEvent) -> None:
+        """Drop a revision that nobody reads any more."""
+        event.remove_revision()
+
     def _on_stop(self, _: ops.StopEvent) -> None:
         """Leave the cluster in good order, or refuse to until that is safe."""
         if not self._is_installed:
             return
-        identity = self._identity
         try:
             departure.leave(
                 self._host,
                 microk8s.kubeconfig(self._host),
-                node=identity.node,
-                address=identity.address,
+                node=microk8s.node_name(self._host),
+                address=self._address,
                 view=self._view,
-                last=self.app.planned_units() == 0,
+                last=self.app.planned_units() == 0 and self._role == cluster_join.CONTROL_PLANE,
             )
         except (departure.DepartureRefusedError, *EXPECTED) as e:
             logger.error("not leaving yet, trying again: %s", e)
             self.unit.status = ops.BlockedStatus(f"not leaving yet: {e}")
+            # Juju runs a hook that failed again, and the departure goes through once it is safe.
             raise SystemExit(1) from None
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave nothing of the cluster on this machine, its keys least of all."""
-        microk8s.purge(self._host)
+        upkeep.remove(self._host)
 
-    # --- status ----------------------------------------------------------------------------
+    # --- actions -----------------------------------------------------------------------------
 
-    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(_status(node_status.judge(self._facts)))
-        node = self._view.node(self._identity.node) if self._view else None
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        """Run an action; say why, without a traceback, if it is refused."""
+        if self._config is None:
+            event.fail("; ".join(self._blockers))
+            return
+        name = event.handle.kind.removesuffix("_action").replace("_", "-")
+        context = actions.Context(
+            self._host, self._config, event.params, self._address, self._joiner.record()
+        )
+        try:
+            event.set_results(actions.ACTIONS[name](context))
+        except actions.ERRORS as e:
+            event.fail(str(e))
+
+    # --- status ------------------------------------------------------------------------------
+
+    def _on_collect_status(self, event: ops.CollectStatusEvent) -> None:
+        line = node_status.judge(self._facts)
+        event.add_status(ops.StatusBase.from_name(line.status, line.message))
+        node = self._view.node(self._facts.node) if self._is_installed and self._view else None
         if node is not None and node.kubelet_version:
             self.unit.set_workload_version(node.kubelet_version.lstrip("v"))
 
-    def _on_collect_app_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(_status(node_status.judge(self._facts)))
+    # --- what is known in this hook ------------------------------------------------------------
 
-    # --- what is known in this hook ----------------------------------------------------------
+    @functools.cached_property
+    def _config(self) -> node_config.NodeConfig | None:
+        """The options; None if they are wrong, and then the previous state is kept."""
+        try:
+            return self.load_config(node_config.NodeConfig)
+        except node_config.ConfigError:
+            return None
+
+    @functools.cached_property
+    def _blockers(self) -> tuple[str, ...]:
+        """What the operator has to set differently."""
+        try:
+            config = self.load_config(node_config.NodeConfig)
+        except node_config.ConfigError as e:
+            return tuple(e.problems)
+        if not self._is_installed:
+            return ()
+        born = node_args.ensure_birth(self._host, config)
+        found = node_config.immutable_problems(config, born)
+        node = self._view.node(microk8s.node_name(self._host)) if self._view else None
+        version = node.kubelet_version if node is not None else None
+        lower = node_config.track_problem(config, version)
+        return (*found, *([lower] if lower else []))
 
     @property
     def _role(self) -> str:
-        return str(self.config["role"])
+        return str(self.config.get("role"))
 
     @property
     def _is_installed(self) -> bool:
-        return self._host.exists(f"{microk8s.DATA}/certs/ca.crt")
+        return microk8s.authority(self._host) is not None
 
     @property
     def _joiner(self) -> cluster_join.JoinerEnd:
@@ -286,23 +326,28 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         return cluster_join.JoinerEnd(self, CONTROL_PLANE if worker else CLUSTER)
 
     @property
-    def _my_acts(self) -> cluster_join.MemberReport:
-        reports = self._members.member_reports()
-        return reports.get(self.unit.name, cluster_join.MemberReport())
+    def _is_joined(self) -> bool:
+        member = cluster_join.by_unit(self._joiner.record().members).get(self.unit.name)
+        return member is not None and member.state == membership.JOINED
 
     @property
     def _is_steward(self) -> bool:
         return self._members.record().steward == self.unit.name
 
     @property
+    def _is_ready(self) -> bool:
+        return self._view is not None and self._view.is_ready(microk8s.node_name(self._host))
+
+    @property
     def _is_unfinished(self) -> bool:
         """Whether there is work that no event of Juju's will call this charm for."""
         facts = self._facts
-        member = cluster_join.by_unit(facts.record.members).get(self.unit.name)
-        joined = member is not None and member.state == membership.JOINED
-        waits = facts.record.admission or facts.record.refusals or membership.leaving(facts.record)
-        status = node_status.judge(facts).status
-        return status != node_status.ACTIVE or not joined or bool(self._is_steward and waits)
+        record = facts.record
+        waits = record.admission or record.refusals or membership.leaving(record)
+        busy = self._steward is not None and (self._steward.busy or bool(waits))
+        late = node_status.judge(facts).status in (node_status.WAITING, node_status.MAINTENANCE)
+        turn = record.turn is not None and (self._is_steward or record.turn.unit == facts.unit)
+        return busy or late or turn
 
     @functools.cached_property
     def _address(self) -> str:
@@ -310,42 +355,58 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         assert binding is not None
         return str(binding.network.bind_address)
 
-    @property
-    def _identity(self) -> joining.Identity:
-        return joining.identify(self._host, address=self._address, role=self._role)
-
     @functools.cached_property
     def _view(self) -> cluster_view.ClusterView | None:
-        try:
-            return cluster_view.look(self._host)
-        except EXPECTED as e:
-            logger.info("the cluster does not answer: %s", e)
-            return None
+        return joining.look(self._host)
 
-    def _sees_itself(self, identity: joining.Identity) -> bool:
-        view = self._view
-        if view is None or not view.is_ready(identity.node):
-            return False
-        return self._role == cluster_join.WORKER or view.member(identity.address) is not None
+    def _look_again(self) -> None:
+        """Forget how the cluster looked before something was done to it."""
+        self.__dict__.pop("_view", None)
 
     @property
     def _facts(self) -> node_status.Facts:
-        installed = self._is_installed
+        config, installed = self._config, self._is_installed
+        workers_alone = self._role == cluster_join.WORKER and self._joiner.relation is None
+        missing = ("missing relation: control-plane",) if workers_alone else ()
+        unfit = (self._unfit,) if self._unfit else ()
+        notes = upkeep.notes(self._host, config, steward=self._is_steward) if config else ()
         return node_status.Facts(
             unit=self.unit.name,
             role=self._role,
+            blockers=(*self._blockers, *unfit, *missing),
             installed=installed,
             troubles=tuple(self._troubles),
-            node=self._identity.node if installed else "",
+            node=microk8s.node_name(self._host),
             record=self._joiner.record(),
             view=self._view if installed else None,
-            holding=self._holding,
-            speaks_for_all=self.unit.is_leader(),
+            holding=self._steward.holding if self._steward else "",
+            speaks_for_all=self._role == cluster_join.CONTROL_PLANE and self.unit.is_leader(),
+            notes=notes,
         )
 
+    def _domain(self, config: node_config.NodeConfig) -> node_args.Domain:
+        zone = ops.JujuContext.from_environ().availability_zone or ""
+        hostname = microk8s.node_name(self._host)
+        return node_args.domain(config.failure_domain, zone=zone, hostname=hostname)
 
-def _status(line: node_status.Line) -> ops.StatusBase:
-    return ops.StatusBase.from_name(line.status, line.message)
+    def _archive(self) -> pathlib.Path | None:
+        """The air-gap archive; None if none is attached."""
+        try:
+            return self.model.resources.fetch(ARCHIVE)
+        except (ops.ModelError, NameError):
+            return None
+
+    def _credentials(self, config: node_config.NodeConfig) -> tuple[registries.Credential, ...]:
+        """The names and passwords for registries, out of the operator's secret."""
+        if config.registry_credentials is None:
+            return ()
+        try:
+            content = config.registry_credentials.get_content(refresh=True)
+        except (ops.SecretNotFoundError, ops.ModelError) as e:
+            raise registries.RegistriesError(
+                "registry-credentials cannot be read: 'juju grant-secret' it to this application"
+            ) from e
+        return registries.parse_credentials(content)
 
 
 if __name__ == "__main__":  # pragma: nocover

@@ -8,14 +8,18 @@ loses everything it would have told Juju, and a token works once.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import logging
 
+import cluster_view
+import microk8s
+from cluster_view import ClusterView
 from edgecloud import host as machines
+from edgecloud.host import files, kubectl
 from edgecloud.interfaces import cluster_join
 
-SNAP_DATA = "/var/snap/microk8s/current"
-MEMORY = "/var/lib/edge-microk8s/join.json"
+logger = logging.getLogger(__name__)
+
+MEMORY = f"{microk8s.STATE}/join.json"
 
 VERIFY_S = 300
 """How long a node may take to show up in the cluster after it joined."""
@@ -42,30 +46,91 @@ class Attempt:
     error: str = ""
 
 
-def identify(host: machines.Host, *, address: str, role: str) -> Identity:
-    """Return who this node is. Raises OSError if MicroK8s made no certificates yet."""
-    remote = f"{SNAP_DATA}/certs/ca.remote.crt"
-    worker = role == cluster_join.WORKER and host.exists(remote)
-    certificate = host.read(remote if worker else f"{SNAP_DATA}/certs/ca.crt")
-    return Identity(
-        node=host.read("/etc/hostname").strip().lower(),
-        address=address,
-        role=role,
-        ca=hashlib.sha256(certificate.encode()).hexdigest(),
-    )
+def take_part(
+    host: machines.Host,
+    end: cluster_join.JoinerEnd,
+    *,
+    unit: str,
+    address: str,
+    role: str,
+    wants_turn: bool,
+) -> bool:
+    """Use the offer made to this unit, if there is a new one, and say who this node is.
+
+    Returns:
+        Whether an attempt to join was made, so that what was seen before no longer holds.
+    """
+    record, now = end.record(), host.now()
+    offer, last = end.offer(), last_attempt(host)
+    tried = False
+    if offer is not None and should_join(offer, last, record, now):
+        url = end.url(offer)
+        if url is not None:
+            last, tried = _join(host, url, offer.attempt, role), True
+    identity = identify(host, address=address, role=role)
+    if identity is not None:
+        said = report(
+            identity,
+            unit=unit,
+            record=record,
+            last=last,
+            seen=is_seen(look(host), identity),
+            wants_turn=wants_turn,
+            now=host.now(),
+        )
+        end.publish(said)
+    return tried
+
+
+def look(host: machines.Host) -> ClusterView | None:
+    """Return the cluster as this node sees it, None if it does not answer."""
+    try:
+        return cluster_view.look(host)
+    except (microk8s.MicroK8sError, kubectl.KubectlError) as e:
+        logger.info("the cluster does not answer: %s", e)
+        return None
+
+
+def is_seen(view: ClusterView | None, identity: Identity) -> bool:
+    """Return whether a node is Ready and, for a control plane, in the datastore."""
+    if view is None or not view.is_ready(identity.node):
+        return False
+    worker = identity.role == cluster_join.WORKER
+    return worker or view.member(identity.address) is not None
+
+
+def _join(host: machines.Host, url: str, number: int, role: str) -> Attempt:
+    """Make an attempt. That it ends well says little: the facts are looked at after."""
+    attempt = Attempt(number, host.now())
+    remember(host, attempt)
+    try:
+        microk8s.join(host, url, worker=role == cluster_join.WORKER)
+    except microk8s.MicroK8sError as e:
+        microk8s.clear_stale_join(host)
+        attempt = dataclasses.replace(attempt, error=str(e))
+        remember(host, attempt)
+    return attempt
+
+
+def identify(host: machines.Host, *, address: str, role: str) -> Identity | None:
+    """Return who this node is; None if MicroK8s made no certificates yet."""
+    authority = microk8s.authority(host)
+    if authority is None:
+        return None
+    return Identity(microk8s.node_name(host), address, role, authority)
 
 
 def last_attempt(host: machines.Host) -> Attempt:
     """Return the last attempt that was made here."""
-    try:
-        return Attempt(**json.loads(host.read(MEMORY)))
-    except (OSError, ValueError, TypeError):
-        return Attempt()
+    known = files.read_state(host, MEMORY)
+    return Attempt(
+        int(known.get("number", 0)), float(known.get("at", 0)), str(known.get("error", ""))
+    )
 
 
 def remember(host: machines.Host, attempt: Attempt) -> None:
     """Note an attempt before it is made, and why it failed after it did."""
-    host.write(MEMORY, json.dumps(dataclasses.asdict(attempt)), mode=0o600)
+    files.write_state(host, MEMORY, dataclasses.asdict(attempt))
 
 
 def should_join(
@@ -87,6 +152,7 @@ def report(
     record: cluster_join.ClusterRecord,
     last: Attempt,
     seen: bool,
+    wants_turn: bool = False,
     now: float,
 ) -> cluster_join.NodeReport:
     """Return what this node says about itself.
@@ -97,6 +163,7 @@ def report(
         record: what the leader says.
         last: the last attempt made here.
         seen: whether the node is in the datastore (a control plane) and Ready in Kubernetes.
+        wants_turn: whether it has to restart something.
         now: seconds since 1970 UTC.
     """
     inside = record.cluster is not None and identity.ca == record.cluster
@@ -107,6 +174,7 @@ def report(
         role=identity.role,
         ca=identity.ca,
         attempt=last.number or None,
+        wants_turn=wants_turn or None,
     )
     if inside and (seen or belongs):
         return dataclasses.replace(said, joined=True)

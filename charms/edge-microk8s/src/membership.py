@@ -18,6 +18,7 @@ from edgecloud.interfaces.cluster_join import (
     MemberReport,
     NodeReport,
     Refusal,
+    Turn,
 )
 
 JOINING = "joining"
@@ -26,6 +27,9 @@ LEAVING = "leaving"
 
 ADMISSION_S = 900
 """How long one unit may take to join before the next one has its turn."""
+
+TURN_S = 600
+"""How long one unit may take to restart and be ready again."""
 
 BACKOFF_S = 30
 BACKOFF_LIMIT_S = 600
@@ -52,10 +56,13 @@ def plan(
     """
     departed = {unit for act in acts.values() for unit in act.departed} - set(reports)
     gone = acts.get(record.steward or "", MemberReport()).gone
+    addons = acts.get(record.steward or "", MemberReport()).addons
+    record = dataclasses.replace(record, addons=addons or record.addons)
     record = _settle_departures(record, departed, gone, now)
     record = _settle_admission(record, reports, now)
     record = _found(record, reports, acts, leader, now)
     record = dataclasses.replace(record, steward=_steward(record, acts, leader))
+    record = _give_turn(record, reports, now)
     record = _admit(record, reports, now)
     return dataclasses.replace(
         record,
@@ -143,9 +150,25 @@ def _found(
     return ClusterRecord(cluster=report.ca, members=(_member(ready[0], report, JOINED, now),))
 
 
+def _give_turn(
+    record: ClusterRecord, reports: Mapping[str, NodeReport], now: float
+) -> ClusterRecord:
+    """Let one member at a time restart what it has to, while nobody joins."""
+    wanting = [m.unit for m in joined(record) if reports.get(m.unit, NodeReport()).wants_turn]
+    turn = record.turn
+    if turn is not None and turn.unit in wanting and now < turn.until:
+        return record
+    if not wanting or record.admission is not None:
+        return dataclasses.replace(record, turn=None)
+    # Whoever did not get ready again in its turn goes to the end of the line.
+    late = turn.unit if turn is not None else ""
+    first = min(wanting, key=lambda unit: (unit == late, _number(unit)))
+    return dataclasses.replace(record, turn=Turn(first, float(round(now + TURN_S))))
+
+
 def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float) -> ClusterRecord:
     """Let the next unit join, if nobody is joining now."""
-    if record.admission is not None or record.steward is None:
+    if record.admission is not None or record.steward is None or record.turn is not None:
         return record
     settled = {member.unit for member in record.members if member.state != JOINING}
     for unit in sorted(reports, key=lambda unit: _turn(unit, reports[unit])):

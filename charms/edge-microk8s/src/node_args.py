@@ -163,15 +163,31 @@ def ensure(
     if not worker:
         due |= _ensure_datastore(host, config, failure_domain)
     due |= registries.ensure(host, config.image_registries, credentials)
-    return _note(host, due)
+    return note_restart(host, due)
 
 
 def restart(host: host.Host) -> set[str]:
     """Restart at once all daemons for which that is due. Return which."""
-    due = _pending(host)
+    due = pending(host)
     microk8s.restart(host, due)
     host.remove(_PENDING)
     return due
+
+
+def pending(host: host.Host) -> set[str]:
+    """Return the daemons for which a restart is due."""
+    return set(files.read_state(host, _PENDING).get("daemons", []))
+
+
+def note_restart(host: host.Host, due: set[str]) -> set[str]:
+    """Remember what must be restarted: a hook that fails later forgets what it was told.
+
+    Return all daemons for which that is due.
+    """
+    before = pending(host)
+    if due - before:
+        files.write_state(host, _PENDING, {"daemons": sorted(due | before)})
+    return due | before
 
 
 def forget_restarts(host: host.Host) -> None:
@@ -254,15 +270,3 @@ def _dns_wish(config: node_config.NodeConfig) -> addon_wishes.Wish | None:
 
 def _dns_address(services: ipaddress.IPv4Network) -> str:
     return str(services[10])
-
-
-def _pending(host: host.Host) -> set[str]:
-    return set(files.read_state(host, _PENDING).get("daemons", []))
-
-
-def _note(host: host.Host, due: set[str]) -> set[str]:
-    """Remember what must be restarted: a hook that fails later forgets what it returned."""
-    before = _pending(host)
-    if due - before:
-        files.write_state(host, _PENDING, {"daemons": sorted(due | before)})
-    return due | before

@@ -7,18 +7,151 @@ removal is judged by the quorum first.
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import logging
 
+import access
+import addon_state
+import cluster_view
+import joining
+import key_keeping
+import membership
 import microk8s
 import quorum
+import upkeep
 from cluster_view import ClusterView
 from edgecloud import host as machines
-from edgecloud.host import kubectl
+from edgecloud.host import files, kubectl
 from edgecloud.interfaces import cluster_join
+from node_config import NodeConfig
+
+logger = logging.getLogger(__name__)
 
 GRACE_S = 600
 """How long a unit that was removed may take to drain and leave by itself."""
 
 DRAIN_S = 120
+
+
+METRICS_TOKEN = f"{microk8s.STATE}/metrics-token"
+
+
+@dataclasses.dataclass
+class Steward:
+    """One hook's worth of acting for the cluster, on the member that the record names."""
+
+    host: machines.Host
+    members: cluster_join.MemberEnd
+    address: str
+    holding: str = ""
+    """Why something on the record has to wait."""
+    busy: bool = False
+    """Whether a change was made that others may follow."""
+
+    def act(self, config: NodeConfig) -> None:
+        """Take out who left, make the offer that is due, care for what all share.
+
+        Raises what a command raises that the cluster refused; the next hook goes on.
+        """
+        record, mine = self.members.record(), self.members.my_acts()
+        view = cluster_view.look(self.host, live=bool(membership.leaving(record)))
+        self._adopt_addons(record)
+        present = self.members.reports()
+        acts = dataclasses.replace(
+            mine,
+            departed=tuple(unit for unit in mine.departed if unit not in present),
+            gone=self._take_out(record, view),
+            offers=self._keep_offers(record, view),
+            rewritten=key_keeping.rewrite(self.host, self.members, record),
+            metrics=self._share_metrics(mine),
+        )
+        if record.admission is None and record.turn is None and not acts.gone:
+            self.busy = upkeep.ensure_cluster(self.host, config, view)
+        addons = addon_state.encode(addon_state.load(self.host))
+        self.members.publish_acts(
+            dataclasses.replace(acts, holding=self.holding or None, addons=addons)
+        )
+
+    def _adopt_addons(self, record: cluster_join.ClusterRecord) -> None:
+        """Go on with the add-ons where the last steward stopped."""
+        if record.addons and not self.members.my_acts().addons:
+            addon_state.save(self.host, addon_state.decode(record.addons))
+
+    def _take_out(self, record: cluster_join.ClusterRecord, view: ClusterView) -> tuple[str, ...]:
+        """Return the units whose nodes are out now."""
+        gone: list[str] = []
+        kubeconfig = microk8s.kubeconfig(self.host)
+        for member in membership.leaving(record):
+            progress = take_out(self.host, kubeconfig, member, view, self.host.now())
+            if progress.gone:
+                gone.append(member.unit)
+            else:
+                self.holding = progress.waits_for
+        return tuple(sorted(gone))
+
+    def _keep_offers(
+        self, record: cluster_join.ClusterRecord, view: ClusterView
+    ) -> tuple[cluster_join.JoinOffer, ...]:
+        """Withdraw offers that are answered or late, make the one that is due; return the rest."""
+        admission = record.admission
+        kept: list[cluster_join.JoinOffer] = []
+        for offer in self.members.my_offers():
+            if admission and (offer.unit, offer.attempt) == (admission.unit, admission.attempt):
+                kept.append(offer)
+            else:
+                withdraw(self.host, self.members, offer)
+        microk8s.prune_tokens(self.host, older_than_s=membership.ADMISSION_S)
+        if admission is not None and not kept:
+            kept = self._make_offer(record, admission, view)
+        return tuple(sorted(kept))
+
+    def _make_offer(
+        self,
+        record: cluster_join.ClusterRecord,
+        admission: cluster_join.Admission,
+        view: ClusterView,
+    ) -> list[cluster_join.JoinOffer]:
+        """Mint a token for the admitted unit, unless the cluster cannot take a node now."""
+        ghost = ghost_of(view, admission, record.members)
+        if ghost is not None and may_remove_ghost(view, ghost):
+            microk8s.remove_node(self.host, name=ghost.node, address=ghost.address)
+        reason = reason_to_wait(view)
+        if reason:
+            self.holding = reason
+        if reason or self.host.now() > admission.until - joining.VERIFY_S:
+            return []
+        url = microk8s.mint(self.host, self.address)
+        expire = datetime.datetime.fromtimestamp(admission.until, datetime.timezone.utc)
+        offer = self.members.make_offer(admission.unit, admission.attempt, url, expire)
+        if offer is None:
+            microk8s.revoke(self.host, url)
+        return [offer] if offer else []
+
+    def _share_metrics(self, mine: cluster_join.MemberReport) -> str | None:
+        """Let workers read metrics; their own credentials cannot make a token for it."""
+        if not self.members.has_workers:
+            return None
+        token = ensure_metrics_token(self.host)
+        return self.members.share_metrics_token(token) or mine.metrics
+
+
+def withdraw(
+    host: machines.Host, members: cluster_join.MemberEnd, offer: cluster_join.JoinOffer
+) -> None:
+    """Take an offer back: remove its secret, and make its token useless if it was not used."""
+    url = members.withdraw(offer)
+    if url:
+        microk8s.revoke(host, url)
+
+
+def ensure_metrics_token(host: machines.Host) -> str:
+    """Return a token that may read metrics, kept in a file that only root may read.
+
+    Raises access.AccessError.
+    """
+    token = access.metrics_token(host, current=files.read(host, METRICS_TOKEN).strip() or None)
+    host.write(METRICS_TOKEN, token + "\n", mode=0o600)
+    return token
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,9 @@ from edgecloud.interfaces import databag
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 
+KEYS_LABEL = "encryption-keys"
+METRICS_LABEL = "metrics-token"
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeReport:
@@ -44,6 +47,8 @@ class NodeReport:
     """The number of the last offer it answered."""
     error: str | None = None
     """Why that attempt failed."""
+    wants_turn: bool | None = None
+    """Whether it has to restart something, which only one node of the cluster does at a time."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -67,6 +72,14 @@ class MemberReport:
     """Units whose nodes are out of Kubernetes and out of the datastore."""
     holding: str | None = None
     """Why it does not act on the record now."""
+    encryption: str | None = None
+    """The state of encryption at rest that its API server runs with."""
+    rewritten: str | None = None
+    """The state with which it, as steward, wrote every Kubernetes secret anew."""
+    metrics: str | None = None
+    """Id of the Juju secret with the token for reading metrics, for workers."""
+    addons: str | None = None
+    """What the steward knows of add-ons, for the next steward to go on with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +90,14 @@ class Admission:
     attempt: int = 0
     until: float = 0.0
     """When the leave ends, in seconds since 1970 UTC."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """Leave for one unit to restart what it has to, while nobody joins."""
+
+    unit: str = ""
+    until: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -109,10 +130,17 @@ class ClusterRecord:
     """SHA-256 of the certificate of the cluster's authority."""
     steward: str | None = None
     admission: Admission | None = None
+    turn: Turn | None = None
     members: tuple[Member, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     endpoints: tuple[str, ...] = ()
     """``address:port`` of the Kubernetes API on every control-plane member."""
+    encryption: str | None = None
+    """Id of the Juju secret with the keys of encryption at rest, for control planes."""
+    generation: int = 0
+    """How often those keys changed."""
+    addons: str | None = None
+    """What the last steward knew of add-ons."""
 
 
 class JoinerEnd:
@@ -159,13 +187,31 @@ class JoinerEnd:
                         return offer
         return None
 
-    def url(self, offer: JoinOffer) -> str:
+    def metrics_token(self) -> str | None:
+        """Return the token for reading metrics that the control plane shares with workers."""
+        if self.relation is None:
+            return None
+        steward = self.record().steward
+        for unit in self.relation.units:
+            shared = databag.load(MemberReport, self.relation.data[unit]).metrics
+            if shared and unit.name == steward:
+                try:
+                    secret = self._charm.model.get_secret(id=shared)
+                    return secret.get_content(refresh=True)["token"]
+                except (ops.SecretNotFoundError, ops.ModelError):
+                    return None
+        return None
+
+    def url(self, offer: JoinOffer) -> str | None:
         """Return the join address of an offer, token and fingerprint included.
 
-        Raises ops.SecretNotFoundError if the offer was withdrawn.
+        None while Juju does not hand out the secret: it was withdrawn, or not granted yet.
         """
-        secret = self._charm.model.get_secret(id=offer.secret)
-        return secret.get_content(refresh=True)["url"]
+        try:
+            secret = self._charm.model.get_secret(id=offer.secret)
+            return secret.get_content(refresh=True)["url"]
+        except (ops.SecretNotFoundError, ops.ModelError):
+            return None
 
 
 class MemberEnd:
@@ -209,6 +255,15 @@ class MemberEnd:
             for unit in (self._charm.unit, *relation.units)
         }
 
+    @property
+    def unit(self) -> str:
+        """The name of this unit."""
+        return self._charm.unit.name
+
+    def my_acts(self) -> MemberReport:
+        """Return what this unit last said it did and saw."""
+        return self.member_reports().get(self.unit, MemberReport())
+
     def publish_acts(self, report: MemberReport) -> None:
         """Say what this unit did and saw. Workers are told of the offers made to them only."""
         for relation in self._relations():
@@ -216,7 +271,7 @@ class MemberEnd:
             offers = tuple(sorted(offer for offer in report.offers if offer.unit in names))
             share = dataclasses.replace(report, offers=offers)
             if relation.name != self._peers:
-                share = MemberReport(offers=offers)
+                share = MemberReport(offers=offers, metrics=report.metrics)
             databag.save(share, relation.data[self._charm.unit])
 
     def my_offers(self) -> tuple[JoinOffer, ...]:
@@ -260,6 +315,53 @@ class MemberEnd:
             return None
         return url
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether applications of workers are related."""
+        return bool(self._charm.model.relations[self._workers])
+
+    def share_metrics_token(self, token: str) -> str | None:
+        """Keep the metrics token in a secret that workers may read. Return the secret's id.
+
+        None if there are no workers.
+        """
+        relations = self._charm.model.relations[self._workers]
+        if not relations:
+            return None
+        try:
+            secret = self._charm.model.get_secret(label=METRICS_LABEL)
+            if secret.peek_content()["token"] != token:
+                secret.set_content({"token": token})
+        except ops.SecretNotFoundError:
+            secret = self._charm.unit.add_secret({"token": token}, label=METRICS_LABEL)
+        for relation in relations:
+            secret.grant(relation)
+        return secret.get_info().id
+
+    def shared_keys(self, record: ClusterRecord) -> dict[str, str] | None:
+        """Return the content of the secret with the encryption keys; empty if there is none.
+
+        None while Juju does not hand it out.
+        """
+        if record.encryption is None:
+            return {}
+        try:
+            secret = self._charm.model.get_secret(id=record.encryption)
+            return secret.get_content(refresh=True)
+        except (ops.SecretNotFoundError, ops.ModelError):
+            return None
+
+    def share_keys(self, record: ClusterRecord, content: Mapping[str, str]) -> str | None:
+        """Keep the encryption keys in a secret of the application. Leader only. Return its id."""
+        if record.encryption is not None:
+            secret = self._charm.model.get_secret(id=record.encryption)
+            if secret.peek_content() != dict(content):
+                secret.set_content(dict(content))
+            return record.encryption
+        return self._charm.app.add_secret(
+            dict(content), label=KEYS_LABEL, rotate=ops.SecretRotate.YEARLY
+        ).id
+
     def _relations(self) -> Iterator[ops.Relation]:
         yield from self._charm.model.relations[self._peers]
         yield from self._charm.model.relations[self._workers]
@@ -272,6 +374,7 @@ class MemberEnd:
             cluster=record.cluster,
             steward=record.steward,
             admission=admission if admission and admission.unit in names else None,
+            turn=record.turn if record.turn and record.turn.unit in names else None,
             members=tuple(member for member in record.members if member.unit in names),
             refusals=tuple(refusal for refusal in record.refusals if refusal.unit in names),
             endpoints=record.endpoints,

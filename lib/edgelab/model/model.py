@@ -153,7 +153,7 @@ class Model(engine.Engine):
         staged = self._stage(path)
         app = Application(name, path, staged, {}, trusted=trusted, base=base)
         app.config = checks.config(staged, config or {})
-        app.resources = dict(resources or {})
+        app.resources = {**self._empty_resources(staged), **(resources or {})}
         app.storage = dict(storage or {})
         self.applications[name] = app
         for endpoint, metadata in (staged.metadata.get("peers") or {}).items():
@@ -296,6 +296,12 @@ class Model(engine.Engine):
             known = ", ".join(sorted(self.units))
             raise checks.CheckError(f"no unit {name!r}; there are {known}")
         return self.units[name]
+
+    def _empty_resources(self, charm: staging.StagedCharm) -> dict[str, pathlib.Path]:
+        """Return an empty file for each resource, as the store has it for one not in use."""
+        empty = self.folder / "empty-resource"
+        empty.touch()
+        return dict.fromkeys(charm.metadata.get("resources") or {}, empty)
 
     def _stage(self, charm: pathlib.Path) -> staging.StagedCharm:
         self._numbers["stage"] += 1

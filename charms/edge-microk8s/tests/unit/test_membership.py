@@ -11,6 +11,7 @@ from edgecloud.interfaces.cluster_join import (
     MemberReport,
     NodeReport,
     Refusal,
+    Turn,
 )
 from membership import JOINED, JOINING, LEAVING
 
@@ -307,3 +308,36 @@ def test_given_any_run_of_events_when_planned_twice_then_the_second_changes_noth
         site.record = site.plan()
 
     assert site.plan() == site.record
+
+
+def test_given_two_members_that_want_to_restart_when_planned_then_one_has_its_turn():
+    reports = {f"m/{n}": report(n, joined=True, ca="ca-0", wants_turn=True) for n in (0, 1)}
+
+    planned = plan(record(member(0), member(1)), reports)
+
+    assert planned.turn == Turn("m/0", NOW + membership.TURN_S)
+
+
+def test_given_a_join_under_way_when_somebody_wants_to_restart_then_it_waits():
+    before = record(member(0), member(1, JOINING), admission=Admission("m/1", 1, NOW + 60))
+
+    planned = plan(before, {"m/0": report(0, wants_turn=True), "m/1": report(1)})
+
+    assert planned.turn is None
+
+
+def test_given_a_turn_when_a_unit_wants_to_join_then_it_waits():
+    before = record(member(0), turn=Turn("m/0", NOW + 60))
+
+    planned = plan(before, {"m/0": report(0, wants_turn=True), "m/1": report(1)})
+
+    assert planned.admission is None
+
+
+def test_given_a_member_not_ready_after_its_turn_when_planned_then_the_next_has_it():
+    before = record(member(0), member(1), turn=Turn("m/0", NOW))
+    reports = {f"m/{n}": report(n, joined=True, ca="ca-0", wants_turn=True) for n in (0, 1)}
+
+    planned = plan(before, reports)
+
+    assert planned.turn.unit == "m/1"

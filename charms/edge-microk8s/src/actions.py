@@ -1,0 +1,233 @@
+"""What an operator can ask of a node: each action is a function that returns its results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import access
+import addon_state
+import backup
+import certificates
+import cluster_view
+import membership
+import microk8s
+import node_args
+import node_status
+import preflight
+import quorum
+import recovery
+from edgecloud import host as machines
+from edgecloud.host import kubectl
+from edgecloud.interfaces import cluster_join
+from node_config import NodeConfig
+
+Results = dict[str, str]
+
+
+class ActionError(Exception):
+    """The action was refused or failed; the message says why and what to do."""
+
+
+ERRORS = (
+    ActionError,
+    access.AccessError,
+    backup.BackupError,
+    certificates.CertificatesError,
+    kubectl.KubectlError,
+    microk8s.MicroK8sError,
+    recovery.RecoveryError,
+    OSError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What the actions act on."""
+
+    host: machines.Host
+    config: NodeConfig
+    params: Mapping[str, Any]
+    address: str
+    record: cluster_join.ClusterRecord
+
+    @property
+    def node(self) -> str:
+        """This machine's node."""
+        return microk8s.node_name(self.host)
+
+    @property
+    def kubeconfig(self) -> str:
+        """Path of this node's credentials."""
+        return microk8s.kubeconfig(self.host)
+
+
+def _backup(context: Context) -> Results:
+    _need_control_plane(context)
+    config = context.config
+    return backup.take(context.host, keep=config.backup_keep, datastore=config.datastore)
+
+
+def _list_backups(context: Context) -> Results:
+    return backup.listing(context.host, datastore=context.config.datastore)
+
+
+def _restore(context: Context) -> Results:
+    _need_control_plane(context)
+    return backup.restore(
+        context.host,
+        str(context.params["backup"]),
+        datastore=context.config.datastore,
+        dry_run=bool(context.params["dry-run"]),
+    )
+
+
+def _restore_quorum(context: Context) -> Results:
+    _need_control_plane(context)
+    names = ("survivors", "archive", "confirm")
+    options = {name: str(context.params[name]) for name in names}
+    return recovery.take(context.host, str(context.params["step"]), **options)
+
+
+def _get_kubeconfig(context: Context) -> Results:
+    _need_control_plane(context)
+    if context.params["admin"]:
+        return access.admin_kubeconfig(context.host, address=context.address)
+    grant = access.Grant(
+        str(context.params["scope"]),
+        str(context.params["namespace"]),
+        int(context.params["hours"]),
+    )
+    return access.kubeconfig(context.host, grant, address=context.address)
+
+
+def _drain(context: Context) -> Results:
+    timeout_s = int(context.params["timeout"])
+    kubectl.drain(context.host, context.kubeconfig, context.node, timeout_s)
+    return {"node": context.node, "result": "drained; it stays cordoned until uncordon"}
+
+
+def _uncordon(context: Context) -> Results:
+    kubectl.uncordon(context.host, context.kubeconfig, context.node)
+    return {"node": context.node, "result": "pods can be scheduled on it again"}
+
+
+def _preflight(context: Context) -> Results:
+    installed = microk8s.info(context.host) is not None
+    facts = preflight.gather(context.host, installed=installed)
+    config = context.config
+    findings = preflight.judge(facts, role=config.role, profile=config.profile)
+    result = f"{len(findings)} to mend" if findings else "this machine is fit"
+    return {"result": result, "report": preflight.report(findings)}
+
+
+def _refresh_certificates(context: Context) -> Results:
+    _need_control_plane(context)
+    wanted = certificates.wanted_names(node_args.sans(context.config), [context.address])
+    force = bool(context.params["force"])
+    return certificates.refresh(context.host, wanted, force=force)
+
+
+def _remove_stale_node(context: Context) -> Results:
+    """Remove a node without a machine, if nobody is harmed by it."""
+    _need_control_plane(context)
+    view = cluster_view.look(context.host, live=True)
+    name, address = _find_stale(view, str(context.params["node"]))
+    reason = _reason_to_keep(context, view, name, address)
+    if reason:
+        raise ActionError(reason)
+    what = f"{name or 'no node'} ({address or 'no datastore member'})"
+    if context.params["dry-run"]:
+        return {"result": f"would remove {what}; run again with dry-run=false"}
+    microk8s.remove_node(context.host, name=name, address=address)
+    return {"result": f"removed {what}"}
+
+
+def _find_stale(view: cluster_view.ClusterView, wanted: str) -> tuple[str, str]:
+    """Return the name and the address of what is to be removed, empty where there is none."""
+    node = view.node(wanted)
+    if node is not None:
+        return node.name, next(iter(node.addresses), "")
+    if view.member(wanted) is None:
+        raise ActionError(f"neither Kubernetes nor the datastore knows {wanted}")
+    owner = [other.name for other in view.nodes if wanted in other.addresses]
+    return (owner[0] if owner else ""), wanted
+
+
+def _reason_to_keep(
+    context: Context, view: cluster_view.ClusterView, name: str, address: str
+) -> str:
+    for member in context.record.members:
+        if member.state != membership.LEAVING and name == member.node:
+            return f"{name} belongs to {member.unit}: use 'juju remove-unit {member.unit}'"
+    if name and view.is_ready(name):
+        return f"{name} is ready: it is not stale"
+    if not quorum.survives_without(view.members, address):
+        return f"removing {address} would cost the datastore its majority: see restore-quorum"
+    return ""
+
+
+def _cluster_status(context: Context) -> Results:
+    """Show everything that this machine knows of the cluster."""
+    view = cluster_view.look(context.host)
+    found = _describe(context, view)
+    if context.params["format"] == "json":
+        return {"status": json.dumps(found, sort_keys=True)}
+    lines = [f"cluster   {found['cluster']}", f"summary   {found['summary']}", ""]
+    for node in found["nodes"]:
+        cordoned = ", cordoned" if node["cordoned"] else ""
+        lines.append(
+            f"node      {node['name']:<16} {node['readiness']}{cordoned}, {node['version']}"
+        )
+    for member in found["members"]:
+        alive = "answers" if member["alive"] else "does not answer"
+        lines.append(f"member    {member['address']:<16} {member['role']}, {alive}")
+    lines += [f"add-on    {name}" for name in found["addons"]]
+    lines.append(f"backup    {found['backup'] or 'none yet'}")
+    return {"status": "\n".join(lines)}
+
+
+def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any]:
+    last = backup.last(context.host)
+    return {
+        "cluster": (context.record.cluster or "")[:12],
+        "summary": node_status.summary(context.record, view),
+        "steward": context.record.steward or "",
+        "nodes": [
+            {
+                "name": node.name,
+                "readiness": node.readiness.value,
+                "cordoned": node.cordoned,
+                "version": node.kubelet_version,
+            }
+            for node in view.nodes
+        ],
+        "members": [
+            {"address": m.address, "role": m.role.name.lower(), "alive": m.alive}
+            for m in view.members
+        ],
+        "addons": [wish.name for wish in addon_state.load(context.host).enabled],
+        "backup": str(last.get("name", "") or last.get("error", "")),
+    }
+
+
+def _need_control_plane(context: Context) -> None:
+    if context.config.is_worker:
+        raise ActionError("this node is a worker: run the action on a control plane")
+
+
+ACTIONS: Mapping[str, Callable[[Context], Results]] = {
+    "backup": _backup,
+    "cluster-status": _cluster_status,
+    "drain": _drain,
+    "get-kubeconfig": _get_kubeconfig,
+    "list-backups": _list_backups,
+    "preflight": _preflight,
+    "refresh-certificates": _refresh_certificates,
+    "remove-stale-node": _remove_stale_node,
+    "restore": _restore,
+    "restore-quorum": _restore_quorum,
+    "uncordon": _uncordon,
+}

@@ -1,0 +1,230 @@
+"""Keep this node, and through the steward the cluster, as the configuration asks for.
+
+Everything here compares before it acts, so a hook with nothing to do starts no process. What
+needs a restart is only noted; it happens in this node's turn.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Collection, Iterable, Sequence
+
+import access
+import addon_catalogue
+import addon_state
+import addons
+import backup
+import certificates
+import encryption
+import firewall
+import footprint
+import microk8s
+import node_args
+import node_labels
+import preflight
+import registries
+import snap_archive
+from cluster_view import ClusterView
+from edgecloud import host as machines
+from edgecloud.host import files, kubectl
+from node_config import NodeConfig
+
+STATE = f"{microk8s.STATE}/upkeep.json"
+CHECK_CERTIFICATES_S = 86400
+
+ERRORS = (
+    access.AccessError,
+    addons.AddonsError,
+    backup.BackupError,
+    certificates.CertificatesError,
+    encryption.EncryptionError,
+    firewall.FirewallError,
+)
+
+
+class NotFitError(Exception):
+    """This machine lacks something; the message lists every remedy."""
+
+
+def install(
+    host: machines.Host,
+    config: NodeConfig,
+    failure_domain: node_args.Domain,
+    *,
+    archive: pathlib.Path | None,
+) -> bool:
+    """Install MicroK8s, the launch configuration first, if the machine is fit for it.
+
+    Raises:
+        NotFitError: it is not; nothing was touched.
+        microk8s.MicroK8sError: the installation failed.
+    """
+    facts = preflight.gather(host, installed=False)
+    findings = preflight.judge(facts, role=config.role, profile=config.profile)
+    if findings:
+        raise NotFitError("; ".join(map(str, findings)))
+    profile = footprint.choose(config.profile, facts.memory_kb)
+    launch = node_args.launch(config, profile, failure_domain)
+    snaps = snap_archive.unpack(host, archive, arch=arch()) if archive else []
+    changed = microk8s.install(host, channel=config.full_channel, launch=launch, snaps=snaps)
+    snap_archive.clear(host)
+    if not config.is_worker:
+        addons.adopt(host, _launched_with(config))
+    return changed
+
+
+def ensure_files(
+    host: machines.Host,
+    config: NodeConfig,
+    failure_domain: node_args.Domain,
+    credentials: Collection[registries.Credential],
+) -> bool:
+    """Ensure the files that MicroK8s reads. Return whether this node has to restart for them."""
+    profile = footprint.choose(config.profile, preflight.memory_kb(host))
+    due = node_args.ensure(host, config, profile, failure_domain, credentials)
+    node_args.ensure_journald(host, profile, config.datastore)
+    if not config.is_worker and certificates.ensure_names(host, node_args.sans(config)):
+        _forget_check(host)
+    return bool(due)
+
+
+def ensure_guards(host: machines.Host, config: NodeConfig, members: Iterable[str]) -> None:
+    """Ensure what stands around the node: the packet filter, and the backups of a control plane.
+
+    Raises one of ERRORS.
+    """
+    firewall.ensure(host, members)
+    if not config.is_worker:
+        backup.ensure_schedule(
+            host, config.backup_schedule, keep=config.backup_keep, datastore=config.datastore
+        )
+
+
+def ensure_marks(host: machines.Host, config: NodeConfig, domain: str, view: ClusterView) -> bool:
+    """Ensure this node's labels and taints. Return whether anything changed."""
+    node = view.node(microk8s.node_name(host))
+    if node is None:
+        return False
+    labels = {**config.labels, "topology.kubernetes.io/zone": domain}
+    return node_labels.ensure(
+        host, microk8s.kubeconfig(host), node, labels=labels, taints=config.taints
+    )
+
+
+def wants_turn(host: machines.Host, config: NodeConfig, addresses: Sequence[str]) -> bool:
+    """Return whether this node has to restart something, or to issue a certificate anew.
+
+    Looks at the certificates of a control plane once a day.
+
+    Raises certificates.CertificatesError.
+    """
+    if config.is_worker:
+        return False
+    known = files.read_state(host, STATE)
+    if host.now() - float(known.get("checked", 0)) >= CHECK_CERTIFICATES_S:
+        present = certificates.read(host)
+        wanted = certificates.wanted_names(node_args.sans(config), addresses)
+        tried, now = certificates.tried(host), host.now()
+        decision = certificates.decide(present, wanted, tried=tried, now=now)
+        known.update(
+            checked=now,
+            renew=list(decision.renew),
+            warnings=list(certificates.warnings(present, now)),
+        )
+        files.write_state(host, STATE, known)
+    return bool(known.get("renew")) or bool(node_args.pending(host))
+
+
+def use_turn(host: machines.Host) -> None:
+    """Restart and issue what is due, now that this node may.
+
+    Raises microk8s.MicroK8sError and certificates.CertificatesError.
+    """
+    known = files.read_state(host, STATE)
+    names = known.pop("renew", [])
+    if names:
+        files.write_state(host, STATE, known)
+        certificates.renew(host, names)
+    node_args.restart(host)
+
+
+def ensure_cluster(host: machines.Host, config: NodeConfig, view: ClusterView) -> bool:
+    """As the steward, make the next change that the whole cluster needs. Return if one was made.
+
+    Raises addons.AddonsError and kubectl.KubectlError.
+    """
+    version = view.nodes[0].kubelet_version if view.nodes else ""
+    if not version:
+        return False
+    track = addon_catalogue.track_of(version.lstrip("v"))
+    if addons.ensure_next(host, wishes(config), arch=arch(), track=track):
+        return True
+    return _ensure_dns_replicas(host, config, view)
+
+
+def wishes(config: NodeConfig) -> tuple[addons.Wish, ...]:
+    """Return the add-ons that the options ask for."""
+    return addons.wanted(config.addons, rbac=config.rbac)
+
+
+def waits_until(host: machines.Host) -> float | None:
+    """Return when an add-on that failed is to be tried again; None if nothing waits."""
+    failures = addon_state.load(host).failures
+    return min((failure.not_before for failure in failures), default=None)
+
+
+def notes(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[str, ...]:
+    """Return what the operator should know of add-ons, certificates and backups."""
+    found = list(addon_state.load(host).notes) if steward else []
+    found += files.read_state(host, STATE).get("warnings", [])
+    if not config.is_worker:
+        late = backup.warning(backup.last(host), config.backup_schedule, host.now())
+        found += [late] if late else []
+    return tuple(found)
+
+
+def remove(host: machines.Host) -> None:
+    """Take back everything that the charm put on this machine, MicroK8s included."""
+    backup.remove_schedule(host)
+    firewall.remove(host)
+    microk8s.purge(host)
+    node_args.remove_journald(host)
+    node_args.forget_birth(host)
+    for path in host.glob(f"{microk8s.STATE}/*.json"):
+        host.remove(path)
+
+
+def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterView) -> bool:
+    """Ensure as many replicas of the cluster's DNS as its nodes are worth."""
+    if not any(wish.name == "dns" for wish in wishes(config)):
+        return False
+    profile = footprint.choose(config.profile, preflight.memory_kb(host))
+    wanted = footprint.dns_replicas(profile, len(view.nodes))
+    known = files.read_state(host, STATE)
+    if known.get("dns", 1) == wanted:
+        return False
+    kubectl.run(
+        host,
+        microk8s.kubeconfig(host),
+        *("scale", "deployment/coredns", "--namespace=kube-system", f"--replicas={wanted}"),
+    )
+    files.write_state(host, STATE, {**known, "dns": wanted})
+    return True
+
+
+def _forget_check(host: machines.Host) -> None:
+    """Have the certificates looked at again, as what they should hold has changed."""
+    known = files.read_state(host, STATE)
+    known.pop("checked", None)
+    files.write_state(host, STATE, known)
+
+
+def _launched_with(config: NodeConfig) -> tuple[addons.Wish, ...]:
+    """Return the add-ons that the launch configuration enables."""
+    return tuple(wish for wish in wishes(config) if wish.name in ("rbac", "dns"))
+
+
+def arch() -> str:
+    """Return this machine's architecture, as snaps and add-ons name it."""
+    return {"aarch64": "arm64", "x86_64": "amd64"}.get(os.uname().machine, os.uname().machine)

@@ -1,0 +1,63 @@
+"""Whole sites in the lab, watched from the first hook on."""
+
+import pathlib
+
+import invariants
+import pytest
+
+from edgelab import model
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+CHARM = REPOSITORY / "charms" / "edge-microk8s"
+SEEDS = range(20)
+
+
+class Site(model.Model):
+    """A model with one application of control planes, and somebody who watches it."""
+
+    def __init__(self, folder, *, seed, pis=3):
+        super().__init__(folder, seed=seed)
+        self.watch = invariants.Watch(self)
+        self.add_application("edge-microk8s", CHARM)
+        for _ in range(pis):
+            self.add_unit("edge-microk8s")
+
+    def settle(self, **limits):
+        """Settle, then check what must hold on a settled site."""
+        super().settle(**limits)
+        self.watch.settled()
+
+    def leader(self):
+        return self.applications["edge-microk8s"].leader
+
+    def nodes(self):
+        """The nodes of the one cluster, by host name: ready or not."""
+        return {name: node.ready == "True" for name, node in self.cluster().nodes.items()}
+
+    def voters(self):
+        return self.cluster().voters()
+
+    def cluster(self):
+        """The cluster with the most nodes."""
+        return max(self.world.clusters.values(), key=lambda cluster: len(cluster.nodes))
+
+    def statuses(self):
+        return {unit.name: unit.status.name for unit in self.units.values()}
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Site(tmp_path / str(len(made)), **options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+@pytest.fixture(params=SEEDS, ids=lambda seed: f"seed-{seed}")
+def seed(request):
+    return request.param
