@@ -71,7 +71,8 @@ class _Lines:
             self._print(after, hook.unit, hook.status)
 
     def _print(self, after: str, who: str, what: str) -> None:
-        self._console.print(f"[{after}] {who:<18} {what}", markup=False, highlight=False)
+        line = f"[{after}] {who:<18} {what}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(juju: Model, hook: record.HookRecord, start: float) -> rich.table.Table:

@@ -68,7 +68,8 @@ def take_part(
         if url is not None:
             last, tried = _join(host, url, offer.attempt, role), True
     identity = identify(host, address=address, role=role)
-    if identity is not None:
+    # Whoever joins while its own launch configuration is being applied has it applied on top.
+    if identity is not None and microk8s.is_launched(host):
         said = report(
             identity,
             unit=unit,

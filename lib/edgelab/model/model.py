@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from edgelab import bundle as bundles
 from edgelab import pi
-from edgelab.model import checks, engine, entities, record, removal, staging
+from edgelab.model import checks, deploying, engine, entities, record, removal, staging
 from edgelab.model.entities import (
     ActionRun,
     Application,
@@ -134,6 +135,10 @@ class Model(engine.Engine):
         self.record.incidents.append(record.Incident(self.clock.now(), machine, text))
 
     # Applications and units
+
+    def deploy(self, bundle: bundles.Bundle) -> None:
+        """Deploy a bundle; :func:`edgelab.bundle.read` makes one from its files."""
+        deploying.deploy(self, bundle)
 
     def add_application(
         self,
