@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from edgelab import names
 
@@ -45,7 +46,7 @@ def parse(text: str) -> Constraints:
 
     Raises ConstraintError naming everything that is wrong.
     """
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     wrong: list[str] = []
     for word in re.split(r"(?<!\\)\s+", text.strip()):
         name, equals, value = word.replace("\\ ", " ").partition("=")
@@ -65,7 +66,7 @@ def parse(text: str) -> Constraints:
                 wrong.append(f"constraint {name}: {value!r} {e}")
     if wrong:
         raise ConstraintError("; ".join(wrong))
-    return Constraints(**{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]
+    return Constraints(**{name: value for name, value in values.items() if value is not None})
 
 
 def _attribute(name: str) -> str:

@@ -245,3 +245,17 @@ def test_given_a_bundle_when_read_then_what_it_declares_is_there(site):
     assert (machine.base, machine.constraints.arch) == ("ubuntu@24.04", "arm64")
     assert machine.annotations == {"rack": "1"}
     assert db.at("options", "nothing").line == db.place.line == 4
+
+
+def test_given_an_application_without_anything_when_checked_then_it_is_refused(site):
+    refusals = site.refusals("applications:\n  web:\n")
+
+    assert "bundle.yaml:2: application web says nothing: it needs a charm" in refusals
+
+
+def test_given_an_offer_of_an_odd_name_when_checked_then_it_is_refused(site):
+    offer = "---\napplications:\n  web:\n    offers:\n      Sale: {endpoints: [web]}\n"
+
+    (found,) = refused(site, "", offer)
+
+    assert found.startswith("8: offer 'Sale': names are lower-case words")

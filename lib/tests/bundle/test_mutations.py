@@ -252,3 +252,26 @@ def test_given_a_bundle_as_its_own_overlay_when_read_then_nothing_changes(shared
     assert {n: a.options for n, a in twice.applications.items()} == {
         n: a.options for n, a in once.applications.items()
     }
+
+
+KEYS = st.sampled_from(
+    [
+        *("applications", "machines", "relations", "saas", "default-base", "a", "0", "zz"),
+        *("charm", "to", "num_units", "options", "constraints", "offers", "endpoints", "storage"),
+        *("resources", "bindings", "annotations", "exposed-endpoints", "url", "devices", "base"),
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | KEYS | st.text("a:/.0 ", max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@SETTINGS
+@given(st.dictionaries(KEYS, ANYTHING), st.dictionaries(KEYS, ANYTHING))
+def test_given_any_documents_when_read_then_they_are_taken_or_refused(shared_site, base, overlay):
+    refusals = shared_site.refusals(dumped(base), dumped(overlay))
+
+    assert all(re.match(r"(bundle|over-0)\.yaml:\d+: .", refusal) for refusal in refusals)
+    assert refusals or base["applications"]

@@ -185,3 +185,9 @@ def test_given_a_charm_in_an_overlay_when_read_then_its_path_is_relative_to_it(s
     db = bundle.read(site.write("bundle.yaml", BASE), [overlay]).applications["db"]
 
     assert db.charm_path == site.root / "overlays/../dist/store_ubuntu-24.04-amd64.charm"
+
+
+def test_given_no_relations_when_an_application_is_taken_out_then_the_others_stay(site):
+    base = BASE[: BASE.index("relations:")] + 'machines: {"0": {}, "1": {}}\n'
+
+    assert set(site.read(base, "applications: {front: null}").applications) == {"db", "other"}
