@@ -62,7 +62,9 @@ def _weekdays(text: str | None) -> set[int] | None:
         return None
     found: set[int] = set()
     for part in text.rstrip(",").split(","):
-        first, _, last = part.lower().partition("..")
+        first, dots, last = part.lower().partition("..")
+        if dots and not last:
+            raise ValueError(f"{part} ends nowhere")
         begin, end = (_DAYS.index(name[:3]) for name in (first, last or first))
         found.update(
             range(begin, end + 1) if begin <= end else [*range(begin, 7), *range(end + 1)]

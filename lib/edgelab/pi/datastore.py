@@ -177,7 +177,8 @@ def refresh_files(world: worlds.World, cluster: Cluster) -> None:
             member.index = cluster.version
             if files.read(machine, f"{paths.BACKEND}/cluster.yaml") != text:
                 files.write(machine, f"{paths.BACKEND}/cluster.yaml", text, 0o660)
-            write_info(machine, member)
+            if files.exists(machine, f"{paths.BACKEND}/info.yaml"):
+                write_info(machine, member)
 
 
 def member_list(cluster: Cluster) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import typing
 
-from edgelab.pi import datastore, durations, kube_api, services
+from edgelab.pi import datastore, durations, kube_api, services, state
 from edgelab.pi.cluster import Cluster, KubeNode
 
 if typing.TYPE_CHECKING:
@@ -37,26 +37,31 @@ def _report(machine: machines.Machine, heard: set[tuple[str, str]]) -> float:
     node = machine.node
     assert node is not None
     now = machine.world.clock.now()
-    if node.sick.startswith("crash:"):
-        dies = node.services["kubelite"].since + float(node.sick.partition(":")[2])
-        if dies <= now:
-            node.services["kubelite"].active = False
-            node.services["kubelite"].failed = True
-            machine.world.touch()
-            return math.inf
+    dies = _dies_at(node)
+    if dies <= now:
+        node.services["kubelite"].active = False
+        node.services["kubelite"].failed = True
+        machine.world.touch()
+        return math.inf
     cluster = kube_api.for_node(machine)
     if cluster is None:
-        return math.inf
+        return dies
     known = cluster.nodes.get(node.name)
     if not node.registered:
         known = _register(machine, cluster)
     if known is None or known.machine != machine.id:
-        return math.inf
+        return dies
     heard.add((cluster.id, known.name))
     known.silent_since = None
     well = now >= node.ready_at and node.sick != "sick"
     _set_ready(cluster, known, "True" if well else "False", now)
-    return node.ready_at if now < node.ready_at else math.inf
+    return min(node.ready_at, dies) if now < node.ready_at else dies
+
+
+def _dies_at(node: state.Node) -> float:
+    """Return when the kubelite of a bad revision crashes."""
+    _, colon, seconds = node.sick.partition("crash:")
+    return node.services["kubelite"].since + float(seconds) if colon else math.inf
 
 
 def _register(machine: machines.Machine, cluster: Cluster) -> KubeNode | None:

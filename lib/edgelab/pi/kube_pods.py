@@ -26,6 +26,7 @@ def background(world: worlds.World) -> float:
         if not cluster.nodes or datastore.leader(world, cluster) is None:
             continue
         pods = cluster.kind("pods")
+        _collect_orphans(cluster)
         for kind in _OWNERS:
             for owner in list(cluster.kind(kind).values()):
                 _reconcile(world, cluster, kind, owner)
@@ -68,6 +69,16 @@ def restart_calico(machine: machines.Machine) -> None:
         return
     for key, pod in pods_on(cluster, machine.node.name):
         if any("hostPath" in item for item in pod["spec"].get("volumes", [])):
+            delete(cluster, key)
+
+
+def _collect_orphans(cluster: Cluster) -> None:
+    """Delete pods whose controller is gone."""
+    living = {
+        owner["metadata"]["uid"] for kind in _OWNERS for owner in cluster.kind(kind).values()
+    }
+    for key, pod in list(cluster.kind("pods").items()):
+        if _owner(pod) and _owner(pod) not in living:
             delete(cluster, key)
 
 
