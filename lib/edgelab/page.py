@@ -100,7 +100,7 @@ def _cards(juju: engine.Engine) -> list[Card]:
         cards.append(
             Card(
                 x=WIDTH / 2 - math.cos(angle) * (WIDTH / 2 - 130),
-                y=190 - math.sin(angle) * 110,
+                y=240 - math.sin(angle) * 170,
                 name=name,
                 title=machine.hostname,
                 state="up" if juju.online(name) else "down",
