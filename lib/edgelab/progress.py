@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 import rich.console
@@ -35,7 +35,7 @@ class Progress(Protocol):
 
 
 @contextlib.contextmanager
-def shown(juju: Model, console: rich.console.Console) -> Iterator[None]:
+def shown(juju: Model, console: rich.console.Console) -> Generator[None, None, None]:
     """Show a model's hooks for as long as the context lasts."""
     start = juju.clock.now()
     if not console.is_terminal:

@@ -83,10 +83,9 @@ def _write_charm(folder: pathlib.Path) -> pathlib.Path:
 def _bare(juju: model.Model, charm: pathlib.Path) -> Callable[[], object]:
     """Return one event as a unit test would run it."""
     app = juju.add_application("bare", charm)
-    with namespace.Namespace(app.charm.root).active():
-        import charm as module  # type: ignore[import-not-found]
-
-        kind = module.BenchCharm
+    modules = namespace.Namespace(app.charm.root)
+    with modules.active():
+        kind = modules.charm_type()
     ctx = testing.Context(kind, meta=app.charm.metadata, config=app.charm.config)
     state = testing.State(relations=[testing.PeerRelation("cluster")])
     return lambda: ctx.run(ctx.on.update_status(), state)

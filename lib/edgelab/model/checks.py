@@ -116,7 +116,7 @@ def _ends(
         raise CheckError(f"no application {name!r}{_hint(name, applications)}")
     metadata = applications[name].charm.metadata
     for role in ("provides", "requires"):
-        for candidate in metadata.get(role) or {}:
+        for candidate in cast("dict[str, Any]", metadata.get(role) or {}):
             if endpoint in ("", candidate):
                 yield name, candidate
 

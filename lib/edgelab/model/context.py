@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import ops
@@ -55,7 +55,7 @@ class _Runtime(_runtime.Runtime[ops.CharmBase]):
         return env
 
     @contextlib.contextmanager
-    def _virtual_charm_root(self) -> Iterator[pathlib.Path]:
+    def _virtual_charm_root(self) -> Generator[pathlib.Path, None, None]:
         assert self._charm_root is not None
         yield pathlib.Path(self._charm_root)
 

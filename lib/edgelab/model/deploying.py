@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import typing
+from typing import Any
 
 from edgelab import bundle as bundles
-from edgelab.model import checks, entities
+from edgelab.model import checks
+
+if typing.TYPE_CHECKING:
+    from edgelab.model import model
 
 BOARDS = {1: "Raspberry Pi 3 Model B Plus Rev 1.3", 2: "Raspberry Pi 4 Model B Rev 1.5"}
 """What a board with as many GiB of memory, or fewer, is likely to be."""
@@ -14,27 +18,7 @@ BOARD = "Raspberry Pi 5 Model B Rev 1.0"
 MEMORY_MB = 4096
 
 
-class Juju(Protocol):
-    """What is deployed to."""
-
-    def add_machine(self, name: str | None = None, **hardware: Any) -> str:
-        """Add a machine."""
-        ...
-
-    def add_application(self, name: str, charm: Any, **options: Any) -> entities.Application:
-        """Deploy a charm without units."""
-        ...
-
-    def add_unit(self, app_name: str, machine: str | None = None) -> entities.Unit:
-        """Add a unit."""
-        ...
-
-    def integrate(self, left: str, right: str) -> entities.Relation:
-        """Relate two applications."""
-        ...
-
-
-def deploy(juju: Juju, bundle: bundles.Bundle) -> None:
+def deploy(juju: model.Model, bundle: bundles.Bundle) -> None:
     """Deploy a bundle that was read, and so checked, before.
 
     Raises checks.CheckError for what the lab cannot stand in for.
@@ -58,7 +42,9 @@ def deploy(juju: Juju, bundle: bundles.Bundle) -> None:
         juju.integrate(str(relation.ends[0]), str(relation.ends[1]))
 
 
-def _add_application(juju: Juju, bundle: bundles.Bundle, application: bundles.Application) -> None:
+def _add_application(
+    juju: model.Model, bundle: bundles.Bundle, application: bundles.Application
+) -> None:
     if application.name not in bundle.charms:
         raise checks.CheckError(
             f"{application.place}: the lab has no charm {application.charm!r} at hand: "
@@ -67,7 +53,7 @@ def _add_application(juju: Juju, bundle: bundles.Bundle, application: bundles.Ap
     juju.add_application(
         application.name,
         bundle.charms[application.name].path,
-        config=dict(application.options),
+        config={name: v for name, v in application.options.items() if v is not None},
         trusted=application.trust,
         base=bundle.base(application) or "ubuntu@24.04",
         resources={n: p for n, p in application.resources.items() if not isinstance(p, int)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Protocol
 
 from ops import testing
@@ -61,7 +61,7 @@ class Dispatcher:
         self._contexts.clear()
 
     @contextlib.contextmanager
-    def _charm(self, unit: Unit) -> Iterator[tuple[Namespace, context.UnitContext]]:
+    def _charm(self, unit: Unit) -> Generator[tuple[Namespace, context.UnitContext], None, None]:
         """Enter the world of a unit's charm: its modules, its folder."""
         app = self._juju.applications[unit.app]
         root = str(app.charm.root)
@@ -112,7 +112,7 @@ class Dispatcher:
 
 
 @contextlib.contextmanager
-def _working_in(folder: str) -> Iterator[None]:
+def _working_in(folder: str) -> Generator[None, None, None]:
     """Juju starts a hook in the charm's folder."""
     former = os.getcwd()  # noqa: PTH109
     os.chdir(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from edgelab import bundle as bundles
 from edgelab import pi
@@ -161,7 +161,8 @@ class Model(engine.Engine):
         app.resources = {**self._empty_resources(staged), **(resources or {})}
         app.storage = dict(storage or {})
         self.applications[name] = app
-        for endpoint, metadata in (staged.metadata.get("peers") or {}).items():
+        peers = cast("dict[str, dict[str, Any]]", staged.metadata.get("peers") or {})
+        for endpoint, metadata in peers.items():
             self._add_relation(str(metadata["interface"]), {name: endpoint})
         return app
 

@@ -11,7 +11,7 @@ import importlib
 import pathlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import ops
 
@@ -25,7 +25,7 @@ class Namespace:
         self._modules: dict[str, types.ModuleType] = {}
 
     @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> Generator[None, None, None]:
         """Make this charm's modules the importable ones, for as long as the context lasts."""
         hidden = self._take()
         sys.modules.update(self._modules)

@@ -92,12 +92,13 @@ def app_status(juju: engine.Engine, app: entities.Application) -> entities.Statu
     if app.status.name != "unknown":
         return app.status
     order = ["error", "blocked", "maintenance", "waiting", "active", "unknown"]
-    found = [
-        entities.Status(*unit_status(juju, unit)[::2])
-        for unit in juju.units.values()
-        if unit.app == app.name
-    ]
+    found = [_status(juju, unit) for unit in juju.units.values() if unit.app == app.name]
     return min(found, key=lambda status: order.index(status.name), default=app.status)
+
+
+def _status(juju: engine.Engine, unit: Unit) -> entities.Status:
+    name, _, message = unit_status(juju, unit)
+    return entities.Status(name, message)
 
 
 def unit_status(juju: engine.Engine, unit: Unit) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Protocol
 
 from edgelab.model import entities
@@ -12,9 +12,9 @@ from edgelab.model.entities import Hook, Life, Relation, RelationView, Unit
 class Juju(Protocol):
     """What the rules look at."""
 
-    applications: Mapping[str, entities.Application]
-    units: Mapping[str, Unit]
-    relations: Mapping[int, Relation]
+    applications: dict[str, entities.Application]
+    units: dict[str, Unit]
+    relations: dict[int, Relation]
 
 
 def runnable(juju: Juju, unit: Unit, now: float) -> list[Hook]:

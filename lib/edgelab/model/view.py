@@ -75,7 +75,9 @@ def relation_of(juju: Juju, unit: Unit, relation: Relation) -> testing.RelationB
         return testing.PeerRelation(**common, peers_data=units)
     remote_app_data = dict(relation.app_bags[remote_app].data)
     common.update(remote_app_name=remote_app, remote_app_data=remote_app_data)
-    if relation.scope == "container":
+    mine = juju.applications[unit.app].endpoint(relation.endpoints[unit.app])
+    # One end may ask for a container without the other knowing, as observability agents do.
+    if mine.get("scope") == "container":
         number = next(iter(units), 0)
         return testing.SubordinateRelation(
             **common, remote_unit_id=number, remote_unit_data=units.get(number, {})

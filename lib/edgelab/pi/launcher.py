@@ -124,8 +124,10 @@ def _scan(machine: machines.Machine) -> float:
         return math.inf
     if math.isinf(node.launcher_due):
         node.launcher_due = now + durations.LAUNCHER_EVERY
-    if node.launcher_due > now:
-        return node.launcher_due
+    # What it runs for an add-on waits for the API server by itself.
+    due = max(node.launcher_due, 0.0 if paths.is_worker(machine) else node.api_at)
+    if due > now:
+        return due
     node.launcher_due = now + durations.LAUNCHER_EVERY
     for path in waiting:
         process = Process.of_daemon(machine, "cluster-agent")
