@@ -343,7 +343,9 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """Whether there is work that no event of Juju's will call this charm for."""
         facts = self._facts
         record = facts.record
-        waits = record.admission or record.refusals or membership.leaving(record)
+        # A refusal without a date waits for the operator, whose change is an event of its own.
+        timed = any(refusal.not_before > self._host.now() for refusal in record.refusals)
+        waits = record.admission or timed or membership.leaving(record)
         busy = self._steward is not None and (self._steward.busy or bool(waits))
         late = node_status.judge(facts).status in (node_status.WAITING, node_status.MAINTENANCE)
         turn = record.turn is not None and (self._is_steward or record.turn.unit == facts.unit)
