@@ -129,13 +129,9 @@ def redeem(client: lxd.Client, token: TrustToken) -> None:
         client: reaches the server over the network, with a certificate of its own.
         token: made by the server.
     """
-    # Releases before 6.1 take the secret for a trust password, later ones only as a token.
-    secret = (
-        {"trust_token": token.encode()}
-        if client.has("explicit_trust_token")
-        else {"password": token.secret}
-    )
-    body = {"type": CLIENT, "name": token.name, **secret}
+    # Older releases take a token in the place of a password.
+    key = "trust_token" if client.has("explicit_trust_token") else "password"
+    body = {"type": CLIENT, "name": token.name, key: token.encode()}
     client.call("POST", lxd.url("certificates"), body)
 
 

@@ -119,6 +119,8 @@ def bootstrap(client: lxd.Client, name: str, *, timeout_s: float = 60.0) -> None
 def members(client: lxd.Client, *, timeout_s: float = PROBE_S) -> tuple[Member, ...]:
     """Return the members by name. That this succeeds within its limit is the proof of a quorum.
 
+    The proof is some seconds old: a leader notices only then that nobody follows it any more.
+
     Raises:
         errors.NotClusteredError: the daemon is in no cluster.
         errors.NoQuorumError: too few database members are alive …
@@ -168,7 +170,8 @@ def remove(
 
     Raises:
         errors.MemberHasInstancesError: something still lives on it.
-        errors.MemberUnreachableError: it does not answer, and ``force`` was not given.
+        errors.MemberUnreachableError: it does not answer, and ``force`` was not given. It may be
+            out all the same: LXD asks it to forget the cluster only then. See :func:`members`.
     """
     path = lxd.url("cluster", "members", name)
     query = {"force": 1 if force else None}

@@ -184,6 +184,7 @@ _BY_WORDS: tuple[tuple[str, type[LxdError]], ...] = (
     ("is already restored", AlreadyRestoredError),
     ("cluster member is evacuated", EvacuatedError),
     ("missing event connection with target cluster member", MemberUnreachableError),
+    ("unable to connect to:", MemberUnreachableError),
     ("no suitable cluster member", NoMemberError),
     ("still has the following", MemberHasInstancesError),
     ("not pending on any", NotPendingError),

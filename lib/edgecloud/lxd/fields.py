@@ -31,7 +31,7 @@ def texts(source: Json, key: str) -> tuple[str, ...]:
 
 def mapping(source: Json, key: str) -> dict[str, str]:
     """Return an object of texts, such as ``config``."""
-    return {name: str(value) for name, value in inner(source, key).items()}
+    return {name: str(value) for name, value in inner(source, key).items() if value is not None}
 
 
 def inner(source: Json, key: str) -> Json:
