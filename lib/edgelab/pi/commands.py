@@ -14,6 +14,7 @@ from edgelab.pi import (
     kubectl,
     microk8s,
     passthrough,
+    probes,
     snap_command,
     systemd,
 )
@@ -40,6 +41,8 @@ SYSTEM: dict[str, Program] = {
     "/usr/bin/sudo": debian.sudo,
     "/usr/sbin/reboot": debian.reboot,
     "/usr/bin/true": debian.true,
+    "/usr/bin/curl": probes.curl,
+    "/usr/bin/vcgencmd": probes.vcgencmd,
     "/usr/bin/openssl": passthrough.openssl,
     "/usr/bin/python3": passthrough.python,
     "/usr/bin/sha256sum": passthrough.real,

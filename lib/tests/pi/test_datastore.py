@@ -183,7 +183,8 @@ def test_given_stopped_voter_when_a_standby_is_there_then_the_vote_is_handed_ove
 
 
 def test_given_datastore_blocked_by_the_packet_filter_when_asked_then_there_is_no_leader(trio):
-    rules = "table inet x {\nchain i {\ntype filter hook input priority 0;\ntcp dport 19001 drop\n}\n}\n"
+    chain = "type filter hook input priority 0;\ntcp dport 19001 drop\n"
+    rules = f"table inet x {{\nchain i {{\n{chain}}}\n}}\n"
 
     for at in (1, 2):
         trio.run(at, "/usr/sbin/nft", "-f", "-", stdin=rules)

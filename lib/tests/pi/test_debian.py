@@ -79,7 +79,9 @@ def test_given_rules_when_rebooted_then_they_are_gone(site):
 
 
 def test_given_exclusion_when_matched_then_it_turns_around(site):
-    rules = "table inet x {\nchain i {\ntype filter hook input priority 0;\nip saddr != 10.0.0.1 tcp dport 25000 reject\n}\n}\n"
+    rule = "ip saddr != 10.0.0.1 tcp dport 25000 reject"
+    chain = f"type filter hook input priority 0;\n{rule}\n"
+    rules = f"table inet x {{\nchain i {{\n{chain}}}\n}}\n"
     site.run(0, "/usr/sbin/nft", "-f", "-", stdin=rules)
 
     assert firewall.admits(site.machine(0), "10.0.0.1", 25000)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from edgelab.pi import calendars, timers
 
-WAKE = ("/usr/bin/juju-exec", "-u", "edge-microk8s/0", "--", "env",
-        "JUJU_DISPATCH_PATH=hooks/update-status", "JUJU_HOOK_NAME=update-status", "./dispatch")  # fmt: skip
+HOOK = ("env", "JUJU_DISPATCH_PATH=hooks/update-status", "JUJU_HOOK_NAME=update-status")
+WAKE = ("/usr/bin/juju-exec", "-u", "edge-microk8s/0", "--", *HOOK, "./dispatch")
 RUN = "/usr/bin/systemd-run"
 CTL = "/usr/bin/systemctl"
 
