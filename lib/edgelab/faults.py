@@ -44,13 +44,17 @@ def parse(text: str) -> FaultSpec:
     kind, _, target = head.partition(":")
     target, _, command = target.partition(":")
     known = (*_KINDS, "fail", "hang")
-    if not at or kind not in known or not target or not when.isdigit():
+    number = int(when) if when.isascii() and when.isdigit() else None
+    if not at or kind not in known or not target or number is None:
         raise FaultError(f"not a fault: {text!r}; write one of\n{HELP}")
     if (kind in ("fail", "hang")) != bool(command):
         raise FaultError(
             f"{kind} of {text!r} takes {'a command' if not command else 'no command'}"
         )
-    return FaultSpec(kind, target, float(when), tuple(command.split("-", 1)))
+    if command and number == 0:
+        raise FaultError(f"{kind} of {text!r}: the first call is number 1")
+    words = tuple(command.split("-", 1)) if command else ()
+    return FaultSpec(kind, target, float(number), words)
 
 
 def arm(juju: Model, fault: FaultSpec) -> None:
@@ -58,7 +62,7 @@ def arm(juju: Model, fault: FaultSpec) -> None:
     places: Mapping[str, object] = (
         juju.applications if fault.kind == "lose-leader" else juju.world.machines
     )
-    if fault.target != "*" and fault.target not in places:
+    if fault.target not in places and not (fault.target == "*" and fault.kind in _FOR_ALL):
         raise FaultError(f"{fault.kind}: there is no {fault.target!r}, only {', '.join(places)}")
     if fault.kind in ("fail", "hang"):
         effect = pi.fail(1, "made to fail") if fault.kind == "fail" else pi.hang()
@@ -79,6 +83,8 @@ def _lose_leader(juju: Model, target: str) -> None:
     if len(others) > 1:
         juju.move_leader(target, min(name for name in others if name != leader))
 
+
+_FOR_ALL = ("cut-controller", "heal-controller")
 
 _KINDS: Mapping[str, Callable[[Model, str], None]] = {
     "power-off": lambda juju, target: juju.power_off(target),

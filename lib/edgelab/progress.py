@@ -39,19 +39,25 @@ def shown(juju: Model, console: rich.console.Console) -> Generator[None, None, N
     """Show a model's hooks for as long as the context lasts."""
     start = juju.clock.now()
     if not console.is_terminal:
-        lines = _Lines(juju, console, start)
-        juju.record.watchers.append(lines)
-        yield
-        juju.record.watchers.remove(lines)
+        with _watching(juju, _Lines(juju, console, start)):
+            yield
         return
     with rich.live.Live(console=console, refresh_per_second=8, transient=True) as live:
 
         def refresh(hook: record.HookRecord) -> None:
             live.update(_table(juju, hook, start))
 
-        juju.record.watchers.append(refresh)
+        with _watching(juju, refresh):
+            yield
+
+
+@contextlib.contextmanager
+def _watching(juju: Model, watcher: Progress) -> Generator[None, None, None]:
+    juju.record.watchers.append(watcher)
+    try:
         yield
-        juju.record.watchers.remove(refresh)
+    finally:
+        juju.record.watchers.remove(watcher)
 
 
 class _Lines:
