@@ -1,0 +1,342 @@
+"""Real LXD daemons on this machine, by a folder and a loopback address each, and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+
+from edgecloud import host
+from edgecloud.lxd import client, cluster, daemon, errors, instances, networks, server
+
+PROGRAM = "/usr/bin/lxd"
+PACKAGES = (
+    "lxd lxd-client iptables nftables btrfs-progs dnsmasq-base busybox-static squashfs-tools"
+)
+
+# LXD turns it on with its first bridge.
+FORWARDING = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
+
+
+@dataclasses.dataclass
+class RealDaemon:
+    """A daemon of the site's own."""
+
+    name: str
+    address: str
+    at: daemon.Daemon
+    log: pathlib.Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return pathlib.Path(self.at.folder)
+
+    @property
+    def api(self) -> client.Client:
+        return daemon.connect(host.LocalHost(), self.at)
+
+    def launch(self) -> None:
+        """Start it and return at once."""
+        self.process = subprocess.Popen(
+            (PROGRAM, "--group", "root", "--logfile", str(self.log)),
+            env={**os.environ, "LXD_DIR": self.at.folder},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def start(self) -> None:
+        """Start it and return when it serves."""
+        self.launch()
+        daemon.wait_ready(host.LocalHost(), self.at, timeout_s=60)
+
+    def kill(self) -> None:
+        """End it as a power cut would; containers live on."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(10)
+
+    def stop(self) -> None:
+        """End it in order, or by force: without a quorum it ignores the signal."""
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def sql(self, statement: str) -> None:
+        """Change the cluster's database behind LXD's back."""
+        subprocess.run(
+            (PROGRAM, "sql", "global", statement),
+            env={**os.environ, "LXD_DIR": self.at.folder},
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+
+
+class Site:
+    """All daemons of a test run, and everything that they left on the machine."""
+
+    def __init__(self) -> None:
+        self.id = secrets.token_hex(3)
+        # Short, because the kernel takes no long names for sockets.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"lxd-{self.id}-", dir="/var/tmp"))
+        self.folder.chmod(0o711)
+        self.bridge = f"lxdt{self.id}"
+        self._octet = 1 + secrets.randbelow(250)
+        self._daemons: list[RealDaemon] = []
+        self._groups: set[pathlib.Path] = set()
+        self._forwarding = FORWARDING.read_text()
+
+    def daemon(self, name: str, *, listens: bool = True) -> RealDaemon:
+        """Start a daemon; it listens on an address of its own if wanted."""
+        folder = self.folder / f"{len(self._daemons)}"
+        folder.mkdir(mode=0o711)
+        made = RealDaemon(
+            name=name,
+            address=f"127.{self._octet}.77.{len(self._daemons) + 1}:8443",
+            at=daemon.Daemon(PROGRAM, str(folder)),
+            log=self.folder / f"{name}.log",
+        )
+        self._daemons.append(made)
+        made.start()
+        if listens:
+            server.ensure_config(made.api, {"core.https_address": made.address})
+        return made
+
+    def cluster(self, *names: str) -> list[RealDaemon]:
+        """Start daemons and make them a cluster."""
+        first, *others = (self.daemon(name, listens=name == names[0]) for name in names)
+        cluster.bootstrap(first.api, first.name)
+        for other in others:
+            self.join(first, other)
+        return [first, *others]
+
+    def join(self, first: RealDaemon, other: RealDaemon) -> None:
+        """Have a daemon join the cluster of another under its own name."""
+        token = cluster.mint(first.api, other.name)
+        daemon.join(host.LocalHost(), other.at, daemon.Joining(token, other.address))
+
+    def remove(self) -> None:
+        """End and remove everything of this site, whatever state it is in."""
+        for real in self._daemons:
+            _empty(real)
+        for real in self._daemons:
+            real.stop()
+        self._kill_leftovers()
+        for mount in reversed(self._mounts()):
+            subprocess.run(("umount", "-l", mount), check=False, timeout=30)
+        _free_loops(str(self.folder))
+        for link in _links():
+            if link.startswith(self.bridge):
+                subprocess.run(("ip", "link", "delete", link), check=False, timeout=30)
+        _drop_rules(self.bridge)
+        FORWARDING.write_text(self._forwarding)
+        shutil.rmtree(self.folder)
+
+    def left(self) -> dict[str, set[str]]:
+        """Return what of this site is on the machine, by kind."""
+        mine = f"{self.folder}/"
+        family = _family(mine)
+        groups = {group for pid in family for group in _groups(pid)} | self._groups
+        found = {
+            "processes": {_command(pid) for pid in family},
+            "mounts": {mount for mount in _mount_points() if mount.startswith(mine)},
+            "links": {link for link in _links() if link.startswith(self.bridge)},
+            "rules": {line for line in _rules() if self.bridge in line},
+            "loops": {line for line in _loops() if mine in line},
+            "groups": {str(group) for group in groups if group.exists()},
+        }
+        return {kind: traces for kind, traces in found.items() if traces}
+
+    def _mounts(self) -> list[str]:
+        return [mount for mount in _mount_points() if mount.startswith(f"{self.folder}/")]
+
+    def _kill_leftovers(self) -> None:
+        """Kill the monitors and name servers of this site with all that they started."""
+        groups = {group for pid in _family(str(self.folder)) for group in _groups(pid)}
+        for pid in sorted(_family(str(self.folder)), reverse=True):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _await(lambda: not _family(str(self.folder)))
+        _await(lambda: not any(_is_in_use(group) for group in groups))
+        self._groups |= groups
+
+
+def busybox_tree(folder: pathlib.Path) -> pathlib.Path:
+    """Make the smallest root file system that boots and runs commands."""
+    root = folder / "rootfs"
+    for name in ("bin", "sbin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "usr/bin"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for name in ("sh", "cat", "echo", "sleep", "hostname", "ip", "udhcpc", "true", "false", "wc"):
+        (root / "bin" / name).symlink_to("busybox")
+    (root / "sbin/init").symlink_to("/bin/busybox")
+    # Without a respawned program, init has nothing to do and hears when it has to shut down.
+    inittab = "::sysinit:/bin/true\n::shutdown:/bin/true\n"
+    (root / "etc/inittab").write_text(inittab)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    return root
+
+
+def image_metadata(folder: pathlib.Path, description: str) -> pathlib.Path:
+    """Write the metadata of an image."""
+    path = folder / "metadata.yaml"
+    architecture = os.uname().machine
+    path.write_text(
+        f"architecture: {architecture}\ncreation_date: 1700000000\n"
+        f"properties:\n  description: {description}\n  os: busybox\n"
+    )
+    return path
+
+
+def tarball(path: pathlib.Path, *content: pathlib.Path) -> pathlib.Path:
+    """Pack files and folders, all root's."""
+    with tarfile.open(path, "w") as tar:
+        for one in content:
+            tar.add(one, arcname=one.name)
+    return path
+
+
+def until(what, *, timeout_s: float = 30.0):
+    """Return what a function finds as soon as it is true."""
+    end = time.monotonic() + timeout_s
+    while not (found := what()):
+        assert time.monotonic() < end, f"not within {timeout_s:g} s"
+        time.sleep(0.1)
+    return found
+
+
+def _await(what) -> None:
+    with contextlib.suppress(AssertionError):
+        until(what, timeout_s=5)
+
+
+def _empty(real: RealDaemon) -> None:
+    """Have a daemon that serves remove its bridge, so that rules and name server go in order."""
+    if real.process is None or real.process.poll() is not None:
+        return
+    api = client.Client(real.api.endpoint, timeout_s=3)
+    for path in ("instances", "networks"):
+        try:
+            names = [one["name"] for one in api.every(client.url(path))]
+        except errors.LxdError:
+            return  # Without a quorum; what it left is removed by force.
+        for name in names:
+            with contextlib.suppress(errors.LxdError):
+                _delete(api, path, name)
+
+
+def _delete(api: client.Client, path: str, name: str) -> None:
+    if path == "instances":
+        instances.ensure_absent(api, name, timeout_s=20)
+    elif name.startswith("lxdt"):
+        networks.ensure_absent(api, name)
+
+
+def _family(text: str) -> set[int]:
+    """Return the processes whose command names a text, and all their descendants."""
+    parents: dict[int, int] = {}
+    found: set[int] = set()
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        pid = int(path.name)
+        with contextlib.suppress(OSError, IndexError):
+            parents[pid] = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if text in _command(pid) and pid != os.getpid():
+                found.add(pid)
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _groups(pid: int) -> list[pathlib.Path]:
+    """Return the control groups that LXD made for a process, in whatever hierarchies."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    tops = {line.split(":", 2)[2].split("/")[1] for line in lines}
+    return [path for path in _lxc_groups() if path.name in tops]
+
+
+def _lxc_groups() -> list[pathlib.Path]:
+    root = pathlib.Path("/sys/fs/cgroup")
+    return [*root.glob("lxc.[pm]*.*"), *root.glob("*/lxc.[pm]*.*")]
+
+
+def _is_in_use(group: pathlib.Path) -> bool:
+    """Remove a control group, which only goes when nothing is left in it."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            pathlib.Path(folder).rmdir()
+    return group.exists()
+
+
+def _command(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def _mount_points() -> list[str]:
+    lines = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+    return [line.split()[1] for line in lines]
+
+
+def _links() -> list[str]:
+    return [path.name for path in pathlib.Path("/sys/class/net").iterdir()]
+
+
+def _rules() -> list[str]:
+    shown = subprocess.run(("nft", "list", "ruleset"), capture_output=True, text=True, timeout=30)
+    return [line.strip() for line in shown.stdout.splitlines()]
+
+
+def _drop_rules(bridge: str) -> None:
+    """Remove the chains of a bridge, and LXD's table unless another LXD has chains there."""
+    table = ("nft", "list", "table", "inet", "lxd")
+    shown = subprocess.run(table, capture_output=True, text=True, timeout=30)
+    chains = re.findall(r"chain (\S+)", shown.stdout)
+    mine = [chain for chain in chains if chain.endswith(f".{bridge}")]
+    for chain in mine:
+        command = ("nft", "delete", "chain", "inet", "lxd", chain)
+        subprocess.run(command, check=False, timeout=30)
+    if shown.returncode == 0 and chains == mine:
+        subprocess.run(("nft", "delete", "table", "inet", "lxd"), check=False, timeout=30)
+
+
+def _loops() -> list[str]:
+    shown = subprocess.run(("losetup", "--all"), capture_output=True, text=True, timeout=30)
+    return shown.stdout.splitlines()
+
+
+def _free_loops(folder: str) -> None:
+    for line in _loops():
+        if folder in line:
+            device = line.partition(":")[0]
+            subprocess.run(("losetup", "--detach", device), check=False, timeout=30)
+
+
+@contextlib.contextmanager
+def site() -> Iterator[Site]:
+    """Yield a site, and remove it whatever happens."""
+    made = Site()
+    try:
+        yield made
+    finally:
+        made.remove()
