@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from edgecloud import host as hosts
-from edgecloud.host import files, kubectl
+from edgecloud.host import failures, files, kubectl
 
 ADMIN_CONFIG = "/var/snap/microk8s/current/credentials/client.config"
 AUTHORITY = "/var/snap/microk8s/current/certs/ca.crt"
@@ -29,7 +29,7 @@ API_PORT = 16443
 SCOPES = ("view", "edit", "admin")
 
 
-class AccessError(Exception):
+class AccessError(failures.WorkloadError):
     """Access was not granted."""
 
 

@@ -20,27 +20,15 @@ import preflight
 import quorum
 import recovery
 from edgecloud import host as machines
-from edgecloud.host import kubectl
+from edgecloud.host import failures, kubectl
 from edgecloud.interfaces import cluster_join
 from node_config import NodeConfig
 
 Results = dict[str, str]
 
 
-class ActionError(Exception):
+class ActionError(failures.WorkloadError):
     """The action was refused or failed; the message says why and what to do."""
-
-
-ERRORS = (
-    ActionError,
-    access.AccessError,
-    backup.BackupError,
-    certificates.CertificatesError,
-    kubectl.KubectlError,
-    microk8s.MicroK8sError,
-    recovery.RecoveryError,
-    OSError,
-)
 
 
 @dataclasses.dataclass(frozen=True)

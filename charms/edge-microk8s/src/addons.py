@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import addon_catalogue as catalogue
 import addon_state
 from edgecloud import host as hosts
+from edgecloud.host import failures
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _FIRST = ("dns", "rbac", "community", "hostpath-storage")
 """What other add-ons build on."""
 
 
-class AddonsError(Exception):
+class AddonsError(failures.WorkloadError):
     """A list of add-ons is wrong, or MicroK8s did not answer."""
 
 

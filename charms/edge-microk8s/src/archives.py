@@ -6,17 +6,14 @@ this file on the machine, beside the few shared modules it imports. Standard lib
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import datetime
-import gzip
 import hashlib
 import json
 import os
 import pathlib
 import sys
-import tarfile
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -121,6 +118,9 @@ def read_back(file: pathlib.Path) -> int:
         ArchiveError: it is damaged, empty, or was renamed: its name and the folder in it must be
             the same, or restoring it restores nothing without saying so.
     """
+    import gzip  # Imported here, as tarfile, because hooks import this module and seldom need it.
+    import tarfile
+
     stem = file.name.removesuffix(SUFFIX)
     names: set[str] = set()
     try:
@@ -237,6 +237,8 @@ def _note(host: hosts.Host, result: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Take one archive as the settings on this machine say."""
+    import argparse
+
     parser = argparse.ArgumentParser(description="Back up the MicroK8s datastore.")
     parser.add_argument("--settings", default=SETTINGS)
     host = hosts.this()

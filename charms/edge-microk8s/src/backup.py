@@ -70,7 +70,7 @@ WantedBy=timers.target
 """
 
 
-class BackupError(Exception):
+class BackupError(failures.WorkloadError):
     """A backup could not be scheduled, taken or restored."""
 
 

@@ -45,7 +45,7 @@ _OURS = "# names of edge-microk8s"
 _MORE = "#MOREIPS"
 
 
-class CertificatesError(Exception):
+class CertificatesError(failures.WorkloadError):
     """A certificate could not be read or issued."""
 
 

@@ -11,14 +11,10 @@ from collections.abc import Callable
 
 import ops
 
-import actions
 import cluster_view
-import departure
 import joining
-import key_keeping
 import membership
 import microk8s
-import neighbours
 import node_args
 import node_config
 import node_status
@@ -26,7 +22,7 @@ import registries
 import stewardship
 import upkeep
 from edgecloud import host as machines
-from edgecloud.host import kubectl, snap, systemd
+from edgecloud.host import failures, systemd
 from edgecloud.interfaces import cluster_join, cos_agent, edge_component
 
 logger = logging.getLogger(__name__)
@@ -39,15 +35,7 @@ COS_AGENT = "cos-agent"
 ARCHIVE = "snap-installation"
 
 WAKE_UP_S = 20
-EXPECTED = (
-    *upkeep.ERRORS,
-    microk8s.MicroK8sError,
-    kubectl.KubectlError,
-    registries.RegistriesError,
-    snap.SnapError,
-    systemd.SystemdError,
-    OSError,
-)
+EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
 
 
@@ -87,7 +75,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         framework.observe(self.on.secret_remove, self._on_secret_remove)
         framework.observe(self.on.stop, self._on_stop)
         framework.observe(self.on.remove, self._on_remove)
-        for name in actions.ACTIONS:
+        for name in self.meta.actions:
             action = getattr(self.on, f"{name.replace('-', '_')}_action")
             framework.observe(action, self._on_action)
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
@@ -134,7 +122,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """Ensure MicroK8s' files; restart at once only where nobody else depends on it."""
         credentials = self._credentials(config)
         upkeep.ensure_files(self._host, config, self._domain(config), credentials)
-        self._say_encryption(key_keeping.ensure(self._host, self._members))
+        self._ensure_encryption()
         if config.is_worker or not self._is_joined:
             upkeep.use_turn(self._host)
 
@@ -173,7 +161,10 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             now=self._host.now(),
         )
         wanted = self._config is not None and self._config.encrypt_secrets
-        record = key_keeping.plan(self._members, record, wanted=wanted, rotate=rotate)
+        if wanted or record.encryption is not None:
+            import key_keeping  # Only sites that encrypt pay for it.
+
+            record = key_keeping.plan(self._members, record, wanted=wanted, rotate=rotate)
         self._members.publish(record)
 
     def _act_for_all(self, config: node_config.NodeConfig) -> None:
@@ -196,9 +187,16 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             return
         if self._is_ready and upkeep.ensure_marks(self._host, config, domain, view):
             self._look_again()
-        self._component.publish(
-            neighbours.component(self._host, config, view, domain, self._address)
-        )
+        if self._component.related or self._cos_agent.related:
+            self._tell_neighbours(config, view, domain)
+
+    def _tell_neighbours(
+        self, config: node_config.NodeConfig, view: cluster_view.ClusterView, domain: str
+    ) -> None:
+        import neighbours  # Not every machine has any.
+
+        component = neighbours.component(self._host, config, view, domain, self._address)
+        self._component.publish(component)
         if self._cos_agent.related:
             token = self._joiner.metrics_token() if config.is_worker else None
             jobs = neighbours.scrape_jobs(self._host, config, token=token)
@@ -209,8 +207,13 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         name = f"edge-microk8s-{self.unit.name.replace('/', '-')}"
         systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
 
-    def _say_encryption(self, running: str | None) -> None:
-        """Tell the leader with which keys this node's API server runs."""
+    def _ensure_encryption(self) -> None:
+        """Ensure this node's keys; tell the leader with which of them its API server runs."""
+        if self._members.record().encryption is None:
+            return
+        import key_keeping  # Only sites that encrypt pay for it.
+
+        running = key_keeping.ensure(self._host, self._members)
         mine = self._members.my_acts()
         if mine.encryption != running:
             self._members.publish_acts(dataclasses.replace(mine, encryption=running))
@@ -242,6 +245,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """Leave the cluster in good order, or refuse to until that is safe."""
         if not self._is_installed:
             return
+        import departure  # Needed once in a node's life.
+
         try:
             departure.leave(
                 self._host,
@@ -268,13 +273,15 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         if self._config is None:
             event.fail("; ".join(self._blockers))
             return
+        import actions  # What they need is much, and no hook needs it.
+
         name = event.handle.kind.removesuffix("_action").replace("_", "-")
         context = actions.Context(
             self._host, self._config, event.params, self._address, self._joiner.record()
         )
         try:
             event.set_results(actions.ACTIONS[name](context))
-        except actions.ERRORS as e:
+        except EXPECTED as e:
             event.fail(str(e))
 
     # --- status ------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgecloud import host as hosts
-from edgecloud.host import files, kubectl
+from edgecloud.host import failures, files, kubectl
 
 FILE = "/var/snap/microk8s/common/etc/edge-encryption.json"
 FLAG = "--encryption-provider-config"
@@ -28,7 +28,7 @@ _KEY_BYTES = 32
 _REWRITE_TIMEOUT_S = 300
 
 
-class EncryptionError(Exception):
+class EncryptionError(failures.WorkloadError):
     """Secrets could not be written anew."""
 
 

@@ -44,7 +44,7 @@ _CLEAR = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class FirewallError(Exception):
+class FirewallError(failures.WorkloadError):
     """The packet filter could not be set."""
 
 

@@ -50,7 +50,7 @@ _LEAVE_S = 300
 _REMOVE_S = 120
 
 
-class MicroK8sError(Exception):
+class MicroK8sError(failures.WorkloadError):
     """MicroK8s refused or failed; ``busy`` if only because snapd is at work on it already."""
 
     def __init__(self, message: str, *, busy: bool = False):

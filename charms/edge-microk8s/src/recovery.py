@@ -36,7 +36,7 @@ _SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+(\.meta)?")
 _OPEN = re.compile(r"open-\d+")
 
 
-class RecoveryError(Exception):
+class RecoveryError(failures.WorkloadError):
     """A step was refused or failed."""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from edgecloud import host
-from edgecloud.host import files
+from edgecloud.host import failures, files
 
 ARGS = "/var/snap/microk8s/current/args"
 FOLDER = f"{ARGS}/certs.d"
@@ -35,7 +35,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]
 _UPSTREAM = {"docker.io": "https://registry-1.docker.io"}
 
 
-class RegistriesError(Exception):
+class RegistriesError(failures.WorkloadError):
     """The option or the secret is wrong; never says what the secret holds."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import microk8s
 from edgecloud import host
-from edgecloud.host import files
+from edgecloud.host import failures, files
 
 SNAPS = f"{microk8s.STATE}/snaps"
 IMAGES = f"{microk8s.COMMON}/sideload"
@@ -24,7 +24,7 @@ ARCHITECTURES = ("arm64", "amd64")
 _DONE = f"{SNAPS}/unpacked.json"
 
 
-class ArchiveError(Exception):
+class ArchiveError(failures.WorkloadError):
     """The resource is no archive, or lacks what it is for."""
 
 

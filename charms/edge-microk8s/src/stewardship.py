@@ -10,11 +10,9 @@ import dataclasses
 import datetime
 import logging
 
-import access
 import addon_state
 import cluster_view
 import joining
-import key_keeping
 import membership
 import microk8s
 import quorum
@@ -62,7 +60,7 @@ class Steward:
             departed=tuple(unit for unit in mine.departed if unit not in present),
             gone=self._take_out(record, view),
             offers=self._keep_offers(record, view),
-            rewritten=key_keeping.rewrite(self.host, self.members, record),
+            rewritten=self._rewrite_secrets(record),
             metrics=self._share_metrics(mine),
         )
         if record.admission is None and record.turn is None and not acts.gone:
@@ -127,6 +125,14 @@ class Steward:
             microk8s.revoke(self.host, url)
         return [offer] if offer else []
 
+    def _rewrite_secrets(self, record: cluster_join.ClusterRecord) -> str | None:
+        """Return for which state of encryption all secrets are written."""
+        if record.encryption is None:
+            return None
+        import key_keeping  # Only sites that encrypt pay for it.
+
+        return key_keeping.rewrite(self.host, self.members, record)
+
     def _share_metrics(self, mine: cluster_join.MemberReport) -> str | None:
         """Let workers read metrics; their own credentials cannot make a token for it."""
         if not self.members.has_workers:
@@ -149,6 +155,8 @@ def ensure_metrics_token(host: machines.Host) -> str:
 
     Raises access.AccessError.
     """
+    import access  # Only the metrics of workers and agents need it.
+
     token = access.metrics_token(host, current=files.read(host, METRICS_TOKEN).strip() or None)
     host.write(METRICS_TOKEN, token + "\n", mode=0o600)
     return token

@@ -10,13 +10,11 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
-import access
 import addon_catalogue
 import addon_state
 import addons
 import backup
 import certificates
-import encryption
 import firewall
 import footprint
 import microk8s
@@ -24,7 +22,6 @@ import node_args
 import node_labels
 import preflight
 import registries
-import snap_archive
 from cluster_view import ClusterView
 from edgecloud import host as machines
 from edgecloud.host import files, kubectl
@@ -32,15 +29,6 @@ from node_config import NodeConfig
 
 STATE = f"{microk8s.STATE}/upkeep.json"
 CHECK_CERTIFICATES_S = 86400
-
-ERRORS = (
-    access.AccessError,
-    addons.AddonsError,
-    backup.BackupError,
-    certificates.CertificatesError,
-    encryption.EncryptionError,
-    firewall.FirewallError,
-)
 
 
 class NotFitError(Exception):
@@ -60,6 +48,8 @@ def install(
         NotFitError: it is not; nothing was touched.
         microk8s.MicroK8sError: the installation failed.
     """
+    import snap_archive  # Needed once in a node's life; costs every hook if imported above.
+
     facts = preflight.gather(host, installed=False)
     findings = preflight.judge(facts, role=config.role, profile=config.profile)
     if findings:
@@ -92,7 +82,7 @@ def ensure_files(
 def ensure_guards(host: machines.Host, config: NodeConfig, members: Iterable[str]) -> None:
     """Ensure what stands around the node: the packet filter, and the backups of a control plane.
 
-    Raises one of ERRORS.
+    Raises backup.BackupError and firewall.FirewallError.
     """
     firewall.ensure(host, members)
     if not config.is_worker:

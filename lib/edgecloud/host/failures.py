@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import subprocess
 
+
+class WorkloadError(Exception):
+    """What went wrong at the boundary to a workload, in words fit for an operator.
+
+    Every driver and every module that drives a workload raises its own kind of it.
+    """
+
+
 FAILURES = (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError)
 """What :meth:`edgecloud.host.Host.run` raises."""
 

@@ -20,7 +20,7 @@ _REQUEST_S = 10
 _MARGIN_S = 20
 
 
-class KubectlError(Exception):
+class KubectlError(failures.WorkloadError):
     """The cluster refused, or does not answer."""
 
 

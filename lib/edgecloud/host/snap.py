@@ -21,7 +21,7 @@ _HOLD_DAYS = 60
 """As far ahead as a snapd that knows no ``--hold`` lets refreshes be put off."""
 
 
-class SnapError(Exception):
+class SnapError(failures.WorkloadError):
     """Snapd refused or failed; ``busy`` if only because it is at work on this snap already."""
 
     def __init__(self, message: str):

@@ -15,7 +15,7 @@ UNITS = "/etc/systemd/system"
 _TIMEOUT_S = 60
 
 
-class SystemdError(Exception):
+class SystemdError(failures.WorkloadError):
     """Systemd refused or failed."""
 
 

@@ -48,6 +48,11 @@ class ComponentProvider:
         self._charm = charm
         self._endpoint = endpoint
 
+    @property
+    def related(self) -> bool:
+        """Whether an edge-node is there."""
+        return bool(self._charm.model.relations[self._endpoint])
+
     def publish(self, component: Component) -> bool:
         """Say what runs here. Return whether it is news."""
         changes = [
