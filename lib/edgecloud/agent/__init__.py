@@ -1,0 +1,1 @@
+"""The node's hands: it carries out, alone and across power cuts, what a rollout grants it."""

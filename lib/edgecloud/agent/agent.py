@@ -1,0 +1,139 @@
+"""One wake-up of the agent: read the journal and the facts, go on, report, and end.
+
+The order of things is the whole of its safety. A line of the journal is on disk before the effect
+that follows from it begins, and another after it ended. Between two effects the inbox is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgecloud import host
+from edgecloud.agent import effects, exchange, facts, health, journal, seen
+from edgecloud.agent import settings as machine_settings
+from edgecloud.agent.context import Context, EffectError
+from edgecloud.rollout import node, orders, state
+
+_MOST_STEPS = 200
+"""More than any upgrade has; a wake-up that takes more goes round in circles."""
+
+
+def _no_boundary(name: str) -> None:
+    """Pass a point between two things that a power cut can come between."""
+
+
+@dataclass
+class Agent:
+    """The agent of one machine, for as long as one wake-up lasts."""
+
+    machine: host.Host
+    settings: machine_settings.Settings
+    sleep: Callable[[float], None] = time.sleep
+    boundary: Callable[[str], None] = _no_boundary
+    """Called with the name of every point at which a power cut makes a difference."""
+    problem: str = ""
+    journal: journal.Journal = field(init=False)
+    node: state.Node = field(init=False)
+    facts: state.Facts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = journal.Journal(self.machine)
+        self.node = self.journal.node or state.Node(self.settings.name)
+        self._look()
+
+    def wake(self) -> None:
+        """Do all that can be done now."""
+        self._take(state.Resumed(self.facts, self._now()), "resume")
+        for _ in range(_MOST_STEPS):
+            self._read_inbox()
+            pending = node.pending(self.node)
+            if not pending or not self._perform(pending[0]):
+                break
+        self._tick()
+        self._report()
+        if self.node.work:
+            exchange.forget_plans(self.machine, but=self.node.work.digest)
+
+    def _now(self) -> int:
+        return int(self.machine.now())
+
+    def _look(self) -> None:
+        self.facts = facts.gather(self.machine, self.settings, self.node, self._context())
+
+    def _context(self) -> Context | None:
+        work = self.node.work
+        plan = exchange.kept_plan(self.machine, work.digest) if work else None
+        if work is None or plan is None:
+            return None
+        return Context(self.machine, self.settings, plan, self.node, work, self.sleep)
+
+    def _take(self, event: state.Event, what: str) -> bool:
+        """Let the machine decide about an event, and write down what it decided."""
+        after, _ = node.step(self.node, event)
+        if after == self.node:
+            return False
+        self.boundary(f"before writing {after.state.value}")
+        self.journal.append(self._now(), after, what)
+        self.boundary(f"after writing {after.state.value}")
+        moved = after.state is not self.node.state
+        self.node = after
+        if moved:
+            self._report()
+        return moved
+
+    def _read_inbox(self) -> None:
+        """Obey what is new; what cannot be read is reported, and what is under way goes on."""
+        self.problem = ""
+        try:
+            inbox = exchange.read_inbox(self.machine, self.settings)
+        except exchange.ExchangeError as e:
+            self.problem = str(e)
+            return
+        if inbox is None or not orders.is_news(self.node, inbox.order):
+            return
+        exchange.keep_plan(self.machine, inbox.plan)
+        work = inbox.work if inbox.order.part else None
+        self._look()
+        self._take(state.Ordered(inbox.order, work, self.facts, self._now()), "order")
+        self._look()
+
+    def _perform(self, effect: state.Effect) -> bool:
+        """Carry one effect out. Return whether there is more to do at once."""
+        context, before = self._context(), self.node.state
+        problem, burns = "", False
+        self.boundary(f"before {effect.value} in {before.value}")
+        try:
+            if context is None:
+                raise EffectError("the plan of this work is gone")
+            effects.perform(context, effect)
+        except EffectError as e:
+            problem, burns = str(e), e.burns
+        self.boundary(f"after {effect.value} in {before.value}")
+        self._look()
+        if problem:
+            event = state.Failed(effect, self.facts, self._now(), problem, burns)
+            return self._take(event, f"failed: {effect.value}")
+        return self._take(state.Done(effect, self.facts, self._now()), f"done: {effect.value}")
+
+    def _tick(self) -> None:
+        """Count the time that a soak has been seen alive."""
+        seconds = seen.seconds(self.machine, self.facts.boot)
+        if self.node.state is not state.State.SOAKING:
+            return
+        verdict = health.run(self.machine, self.settings)
+        event = state.Ticked(self.facts, self._now(), seconds, verdict.is_well)
+        if self._take(event, "tick" if verdict.is_well else f"tick: {verdict}"):
+            self._continue()
+
+    def _continue(self) -> None:
+        """Do at once what a tick gave to do: a rollback does not wait for the next wake-up."""
+        while (pending := node.pending(self.node)) and self._perform(pending[0]):
+            self._read_inbox()
+
+    def _report(self) -> None:
+        report = state.report(self.node, self.facts, self.journal.head)
+        exchange.write_outbox(
+            self.machine, report, state=self.node.state.value, problem=self.problem
+        )

@@ -1,0 +1,154 @@
+"""Carrying out one effect: what all kinds of steps share, and the way to the kind's driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from edgecloud.agent import floors, health, kube, kubernetes_step
+from edgecloud.agent.context import Context, Driver, EffectError
+from edgecloud.host import failures, kubectl, snap, systemd
+from edgecloud.rollout import route, skew, state
+
+Effect = state.Effect
+Failures = (kubectl.KubectlError, snap.SnapError, systemd.SystemdError, *failures.FAILURES)
+
+DRIVERS: Mapping[route.Kind, Driver] = {route.Kind.KUBERNETES: kubernetes_step.DRIVER}
+
+_STEADY_S = 45
+"""So long must a node be well without a break: some builds come up and fall over later."""
+_PAUSE_S = 5
+
+
+def kind_of(work: route.Work) -> route.Kind:
+    """Return what a piece of work changes."""
+    return route.Kind(work.part.partition("/")[0])
+
+
+def driver(work: route.Work) -> Driver | None:
+    """Return how a kind of step is done; None if this agent does not do it."""
+    return DRIVERS.get(kind_of(work))
+
+
+def perform(context: Context, effect: Effect) -> None:
+    """Carry an effect out; raise :class:`EffectError` if it does not succeed."""
+    try:
+        _DO[effect](context)
+    except Failures as e:
+        raise EffectError(str(e)) from e
+
+
+def _driver(context: Context) -> Driver:
+    found = driver(context.work)
+    if found is None:
+        raise EffectError(f"this agent cannot do {context.work.part}")
+    return found
+
+
+def _check(context: Context) -> None:
+    problem = floors.problem(context.machine, context.plan.floors)
+    if problem:
+        raise EffectError(problem)
+    _driver(context).check(context)
+
+
+def _stage(context: Context) -> None:
+    _driver(context).stage(context)
+
+
+def _cordon(context: Context) -> None:
+    kube.cordon(context.machine, context.settings, context.node.owner)
+
+
+def _drain(context: Context) -> None:
+    drain = context.plan.drain
+    force = drain.on_block == "evict-force"
+    try:
+        kube.drain(context.machine, context.settings, drain.timeout_s, force=force)
+    except kubectl.KubectlError:
+        if not force:
+            raise
+
+
+def _back_up(context: Context) -> None:
+    _driver(context).back_up(context)
+
+
+def _apply(context: Context) -> None:
+    _driver(context).apply(context)
+
+
+def _reboot(context: Context) -> None:
+    _driver(context).reboot(context)
+
+
+def _commit(context: Context) -> None:
+    _driver(context).commit(context)
+
+
+def _roll_back(context: Context) -> None:
+    _driver(context).roll_back(context)
+
+
+def _validate(context: Context) -> None:
+    """Wait until the machine has been well for a while; fail when the plan's time is over."""
+    machine = context.machine
+    began = machine.now()
+    well_since: float | None = None
+    while True:
+        problem = _problem(context)
+        now = machine.now()
+        well_since = (now if well_since is None else well_since) if not problem else None
+        if well_since is not None and now - well_since >= _STEADY_S:
+            return
+        if now - began >= context.plan.deadlines.validate_s:
+            raise EffectError(problem or "it was not well for long enough")
+        context.sleep(_PAUSE_S)
+
+
+def _problem(context: Context) -> str:
+    verdict = health.run(context.machine, context.settings)
+    if not verdict.is_well:
+        return str(verdict)
+    return _kubernetes_problem(context) if context.settings.node else ""
+
+
+def _kubernetes_problem(context: Context) -> str:
+    """Return what the cluster says against this node. Silence is no objection."""
+    try:
+        seen = kube.look(context.machine, context.settings)
+    except kubectl.KubectlError:
+        return ""
+    if not seen.ready:
+        return "the node is not ready"
+    is_new = context.node.state is state.State.VALIDATING
+    wanted = skew.parse(context.work.version) if is_new else None
+    runs = skew.parse(seen.version)
+    if kind_of(context.work) is route.Kind.KUBERNETES and wanted and runs != wanted:
+        return f"the kubelet says {seen.version}"
+    return ""
+
+
+def _uncordon(context: Context) -> None:
+    kube.uncordon(context.machine, context.settings, context.node.owner)
+
+
+def _taint(context: Context) -> None:
+    if not context.settings.node:
+        return
+    kube.quarantine(context.machine, context.settings, context.node.owner, context.node.reason)
+
+
+_DO: Mapping[Effect, Callable[[Context], None]] = {
+    Effect.CHECK: _check,
+    Effect.STAGE: _stage,
+    Effect.CORDON: _cordon,
+    Effect.DRAIN: _drain,
+    Effect.BACK_UP: _back_up,
+    Effect.APPLY: _apply,
+    Effect.REBOOT: _reboot,
+    Effect.VALIDATE: _validate,
+    Effect.COMMIT: _commit,
+    Effect.UNCORDON: _uncordon,
+    Effect.ROLL_BACK: _roll_back,
+    Effect.TAINT: _taint,
+}

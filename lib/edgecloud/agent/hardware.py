@@ -1,0 +1,91 @@
+"""What the board says of itself: power, heat, boot, and whether its clock may be believed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from edgecloud import host
+from edgecloud.agent import settings as machine_settings
+from edgecloud.host import failures, files
+
+VCGENCMD = "/usr/bin/vcgencmd"
+TIMEDATECTL = "/usr/bin/timedatectl"
+SYNCHRONISED = "/run/systemd/timesync/synchronized"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock")
+
+_QUERY_S = 15
+_SURELY_PAST = 1_735_689_600  # The first of January 2025.
+_UNDER_VOLTAGE, _WAS_UNDER_VOLTAGE = 1 << 0, 1 << 16
+
+
+@dataclass(frozen=True)
+class Board:
+    """Power and heat; None or False where the board cannot tell."""
+
+    temperature: float | None = None
+    undervoltage_now: bool = False
+    undervoltage_ever: bool = False
+    """Since the board was powered on."""
+    battery: int | None = None
+
+
+def look(machine: host.Host) -> Board:
+    """Return how the board stands."""
+    bits = _throttled(machine)
+    heat = files.read(machine, "/sys/class/thermal/thermal_zone0/temp").strip()
+    charge = [files.read(machine, path) for path in machine.glob(_BATTERIES)]
+    return Board(
+        temperature=int(heat) / 1000 if heat.isdigit() else None,
+        undervoltage_now=bool(bits & _UNDER_VOLTAGE),
+        undervoltage_ever=bool(bits & _WAS_UNDER_VOLTAGE),
+        battery=min((int(text) for text in charge if text.strip().isdigit()), default=None),
+    )
+
+
+_BATTERIES = "/sys/class/power_supply/*/capacity"
+
+
+def _throttled(machine: host.Host) -> int:
+    try:
+        said = machine.run((VCGENCMD, "get_throttled"), timeout_s=_QUERY_S).stdout
+    except failures.FAILURES:
+        return 0
+    found = re.search(r"throttled=(0x[0-9a-fA-F]+)", said)
+    return int(found[1], 16) if found else 0
+
+
+def boot_id(machine: host.Host) -> str:
+    """Return what tells one boot from another."""
+    return files.read(machine, BOOT_ID).strip()
+
+
+def is_clock_trusted(machine: host.Host, settings: machine_settings.Settings) -> bool:
+    """Return whether windows may be judged by the clock.
+
+    A board without a battery starts somewhere in the past; only others can tell it the time.
+    """
+    if settings.clock == "kept":
+        return machine.now() > _SURELY_PAST
+    if machine.exists(SYNCHRONISED):
+        return True
+    command = (TIMEDATECTL, "show", "--property=NTPSynchronized", "--value")
+    try:
+        return machine.run(command, timeout_s=_QUERY_S).stdout.strip() == "yes"
+    except failures.FAILURES:
+        return False
+
+
+def foreign(machine: host.Host) -> str:
+    """Return which other tool is changing this machine now, by the locks of dpkg and apt."""
+    for path in LOCKS:
+        if machine.exists(path) and _is_locked(machine, path):
+            return path
+    return ""
+
+
+def _is_locked(machine: host.Host, path: str) -> bool:
+    inode = machine.path(path).stat().st_ino
+    rows = (line.split() for line in files.read(machine, "/proc/locks").splitlines())
+    return any(f":{inode}" in field for row in rows for field in row if field.count(":") == 2)

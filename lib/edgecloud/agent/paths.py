@@ -1,0 +1,27 @@
+"""Where the agent keeps what it must not forget, and where it meets its charm and its operator."""
+
+from __future__ import annotations
+
+HOME = "/var/lib/edge-agent"
+"""Readable by either slot of a machine with two systems, so it belongs on the data partition."""
+
+SETTINGS = f"{HOME}/settings.json"
+INBOX = f"{HOME}/inbox.json"
+OUTBOX = f"{HOME}/outbox.json"
+JOURNAL = f"{HOME}/journal"
+FORMER = f"{HOME}/journal.1"
+PLANS = f"{HOME}/plans"
+STAGING = f"{HOME}/staging"
+BACKUPS = f"{HOME}/backups"
+REJOIN = f"{HOME}/rejoin.json"
+"""A join offer of another control plane, as secret as the token in it; the way back of a voter."""
+ATTEMPT = f"{HOME}/attempt.json"
+RETREAT = f"{HOME}/retreat.json"
+SEEN = f"{HOME}/seen.json"
+HEALING = f"{HOME}/healing.json"
+
+VETO = "/etc/edge-agent/veto"
+"""While this file is there, nothing begins on this machine; its text says why."""
+REQUIRED = "/etc/edge-agent/required.d"
+WANTED = "/etc/edge-agent/wanted.d"
+SIGNERS = "/etc/edge-agent/allowed_signers"

@@ -1,0 +1,232 @@
+"""One node goes up by one minor, or comes back, on simulated machines."""
+
+import pytest
+
+from edgecloud.agent import exchange, journal, kube, paths
+from edgecloud.rollout import audit, messages, state
+from edgelab import pi
+
+State = state.State
+HAPPY = [
+    "preflight", "staging", "waiting", "granted", "cordoning", "draining", "backing-up",
+    "applying", "validating", "uncordoning", "soaking",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_given_a_granted_node_when_woken_then_it_goes_up_state_by_state_and_soaks(pair, at):
+    pair.upgrade(at)
+
+    assert pair.states(at) == HAPPY
+    assert pair.running(at) == pair.revision("1.36")
+    assert pair.kube(at).kubelet_version == "v1.36.2"
+
+
+def test_given_an_upgraded_node_when_it_soaks_then_no_mark_of_ours_is_left(trio):
+    trio.upgrade(1)
+
+    assert not trio.kube(1).cordoned
+    assert kube.OWNER not in trio.kube(1).annotations
+    assert exchange.read_outbox(trio.host(1)).status is messages.Status.SOAKING
+
+
+def test_given_a_soaking_node_when_it_was_seen_alive_for_long_enough_then_it_is_done(pair):
+    pair.upgrade(1)
+
+    pair.wake_for(1, 180)
+
+    assert pair.node(1).state is State.DONE
+
+
+def test_given_a_soaking_node_when_its_clock_jumps_then_the_soak_does_not_end(pair):
+    pair.upgrade(1, pair.plan(canary={"name": "canary", "size": "1", "soak": "1h"}))
+
+    pair.wake_for(1, 150_000, every=150_000)
+
+    assert pair.node(1).state is State.SOAKING
+
+
+def test_given_a_finished_upgrade_when_the_chain_is_read_then_every_link_holds(pair):
+    pair.upgrade(1)
+    pair.wake_for(1, 240)
+
+    links = journal.chain(pair.host(1))
+
+    assert audit.first_bad(links) is None
+    assert exchange.read_outbox(pair.host(1)).head == links[-1].hash
+
+
+def test_given_the_same_grant_again_when_woken_then_nothing_more_is_done(pair):
+    pair.upgrade(1)
+    calls = len([c for c in pair.world.calls if "install" in c.argv])
+
+    pair.wake(1)
+
+    assert len([c for c in pair.world.calls if "install" in c.argv]) == calls
+
+
+@pytest.mark.parametrize("how", ["fails", "sick", "crash:30"])
+def test_given_a_bad_build_on_a_worker_when_it_is_applied_then_it_is_reverted(pair, how):
+    pair.spoil(1, how)
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.ROLLED_BACK
+    assert pair.running(1) == pair.revision("1.35")
+    assert pair.node(1).burnt == (f"microk8s:{pair.revision('1.36')}",)
+    assert not pair.kube(1).cordoned
+
+
+@pytest.mark.parametrize("how", ["fails", "sick", "crash:30"])
+def test_given_a_bad_build_on_a_voter_when_it_is_applied_then_it_joins_anew(trio, how):
+    trio.spoil(1, how)
+
+    trio.upgrade(1)
+    trio.wait(120)
+
+    assert trio.node(1).state is State.ROLLED_BACK
+    assert trio.running(1) == trio.revision("1.35")
+    assert not any(call.argv[1:2] == ("revert",) for call in trio.world.calls)
+    assert [m.machine for m in trio.cluster(0).members if m.role == "voter"].count("1") == 1
+
+
+def test_given_a_bad_build_on_a_lone_voter_when_it_is_applied_then_it_is_reverted(single):
+    single.spoil(0, "sick")
+
+    single.upgrade(0)
+
+    assert single.node(0).state is State.ROLLED_BACK
+    assert any(call.argv[1:2] == ("revert",) for call in single.world.calls)
+
+
+def test_given_a_burnt_build_when_it_is_ordered_again_then_it_is_not_tried(pair):
+    pair.spoil(1, "sick")
+    pair.upgrade(1)
+    pair.world.bad_revisions.clear()
+
+    pair.upgrade(1, pair.plan(id="p2"))
+
+    assert pair.node(1).state is State.FAILED_SAFE
+    assert pair.running(1) == pair.revision("1.35")
+
+
+def test_given_a_burnt_build_when_an_operator_gives_a_token_then_it_is_tried_once_more(pair):
+    pair.spoil(1, "sick")
+    pair.upgrade(1)
+    pair.world.bad_revisions.clear()
+
+    pair.order(1, "prepare", token=1)
+    pair.wake(1)
+    pair.order(1, "grant", token=1)
+    pair.wake(1)
+
+    assert pair.node(1).state is State.SOAKING
+
+
+def test_given_a_voter_without_an_offer_to_join_when_prepared_then_it_is_not_touched(trio):
+    trio.host(1).remove(paths.REJOIN)
+
+    trio.upgrade(1)
+
+    assert trio.node(1).state is State.FAILED_SAFE
+    assert "offer" in trio.node(1).reason
+
+
+def test_given_a_cordon_of_somebody_else_when_upgraded_then_it_outlives_us(pair):
+    pair.run(0, "/snap/microk8s/current/kubectl", "cordon", "pi-1")
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.SOAKING
+    assert pair.kube(1).cordoned
+
+
+def test_given_a_veto_when_granted_then_nothing_begins(pair):
+    pair.host(1).write(paths.VETO, "exam week\n")
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.WAITING
+    assert exchange.read_outbox(pair.host(1)).vetoed
+    assert not pair.kube(1).cordoned
+
+
+def test_given_no_uplink_after_staging_when_granted_then_it_goes_up_all_the_same(trio):
+    trio.order(1, "prepare")
+    trio.wake(1)
+    trio.machine(1).uplink = False
+
+    trio.order(1, "grant")
+    trio.wake(1)
+
+    assert trio.node(1).state is State.SOAKING
+
+
+def test_given_no_uplink_after_staging_when_the_build_is_bad_then_it_comes_back(trio):
+    trio.spoil(1, "sick")
+    trio.order(1, "prepare")
+    trio.wake(1)
+    trio.machine(1).uplink = False
+
+    trio.order(1, "grant")
+    trio.wake(1)
+
+    assert trio.node(1).state is State.ROLLED_BACK
+
+
+def test_given_a_build_that_the_plan_does_not_pin_when_staged_then_it_burns(pair):
+    release = {"revision": {"arm64": pair.revision("1.36")}, "sha3-384": {"arm64": "0" * 96}}
+    targets = {"kubernetes": {"to": "1.36", "releases": {"1.36": release}}}
+
+    pair.upgrade(1, pair.plan(targets=targets))
+
+    assert pair.node(1).state is State.FAILED_SAFE
+    assert pair.node(1).burnt
+
+
+def test_given_a_low_voltage_when_prepared_then_nothing_is_written(pair):
+    pair.host(1).write("/run/throttled", "0x50001")
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.FAILED_SAFE
+    assert not pair.host(1).glob(f"{paths.STAGING}/*/*.snap")
+
+
+def test_given_a_soaking_worker_when_it_falls_ill_then_it_goes_back_alone(pair):
+    pair.upgrade(1)
+    pair.machine(1).node.sick = "crash:0"
+    pair.wait(5)
+
+    pair.wake(1)
+
+    assert pair.node(1).state is State.ROLLED_BACK
+
+
+def test_given_a_soaking_voter_when_it_falls_ill_then_it_waits_for_leave_to_go(trio):
+    trio.upgrade(1)
+    trio.machine(1).node.sick = "crash:0"
+    trio.wait(5)
+    trio.wake(1)
+    assert trio.node(1).state is State.REGRESSED
+
+    trio.order(1, "roll-back")
+    trio.wake(1)
+
+    assert trio.node(1).state is State.ROLLED_BACK
+
+
+def test_given_a_rollback_that_fails_when_woken_then_a_taint_stands_for_our_cordon(pair):
+    pair.spoil(1, "sick")
+    pair.machine(1).faults.add(_fail_revert())
+
+    pair.upgrade(1)
+    pair.finish(1)
+
+    assert pair.node(1).state is State.QUARANTINED
+    assert not pair.kube(1).cordoned
+    assert kube.TAINT in {taint["key"] for taint in pair.kube(1).taints}
+
+
+def _fail_revert():
+    return pi.Fault(("snap", "revert"), pi.fail(1, "error: no revert today"), times=0)
