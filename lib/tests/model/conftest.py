@@ -224,3 +224,106 @@ def trace():
         return machine.read("/trace").splitlines()
 
     return lines
+
+
+PUPPET = {
+    "charmcraft.yaml": """
+        name: puppet
+        type: charm
+        summary: Does in a hook what a file on its machine says.
+        description: For tests.
+        peers:
+          cluster: {interface: puppet_peers}
+        provides:
+          string: {interface: string}
+          agent: {interface: agent}
+        requires:
+          hand: {interface: string}
+        actions:
+          dance: {description: Dance., additionalProperties: false}
+        parts:
+          shared:
+            plugin: dump
+            source: %s/lib
+            organize: {edgecloud: lib/edgecloud}
+    """,
+    "src/charm.py": """
+        import ops
+        from edgecloud import host
+
+        class PuppetCharm(ops.CharmBase):
+            def __init__(self, framework):
+                super().__init__(framework)
+                events = self.on.events()
+                for name in ("config_changed", "leader_elected", "update_status", "dance_action"):
+                    framework.observe(events[name], self._on_any)
+
+            def _on_any(self, event):
+                machine = host.this()
+                kind = event.handle.kind.replace("_", "-")
+                if machine.exists("/do-" + kind):
+                    exec(machine.read("/do-" + kind), {"self": self, "host": machine})
+                    self.unit.status = ops.ActiveStatus("did it")
+    """,
+}
+
+PINNED = {
+    "charmcraft.yaml": """
+        name: pinned
+        type: charm
+        summary: A subordinate whose other end knows nothing of containers.
+        description: For tests.
+        subordinate: true
+        requires:
+          agent: {interface: agent, scope: container}
+        parts:
+          shared:
+            plugin: dump
+            source: %s/lib
+            organize: {edgecloud: lib/edgecloud}
+    """,
+    "src/charm.py": """
+        import ops
+
+        class PinnedCharm(ops.CharmBase):
+            def __init__(self, framework):
+                super().__init__(framework)
+                framework.observe(self.on["agent"].relation_joined, self._on_joined)
+
+            def _on_joined(self, event):
+                units = sorted(unit.name for unit in event.relation.units)
+                self.unit.status = ops.ActiveStatus(" ".join(units))
+    """,
+}
+
+
+@pytest.fixture
+def puppet(tmp_path):
+    return write_charm(tmp_path / "puppet", PUPPET)
+
+
+@pytest.fixture
+def pinned(tmp_path):
+    return write_charm(tmp_path / "pinned", PINNED)
+
+
+@pytest.fixture
+def puppets(juju, puppet):
+    """Two settled units that wait to be told what to do."""
+    juju.add_application("puppet", puppet)
+    for _ in range(2):
+        juju.add_unit("puppet")
+    juju.settle()
+    return juju
+
+
+@pytest.fixture
+def tell():
+    """Have a unit run some lines in its next hook of a kind."""
+
+    def tell(juju, unit, lines, kind="update-status"):
+        machine = juju.world.machines[juju.units[unit].machine].host()
+        machine.write(f"/do-{kind}", lines)
+        juju.units[unit].next_update_status = juju.clock.now()
+
+    return tell
