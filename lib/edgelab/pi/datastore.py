@@ -93,7 +93,13 @@ def leader_seen_by(machine: machines.Machine) -> Member:
 
 
 def remove(cluster: Cluster, member: Member, world: worlds.World) -> None:
-    """Take a member out of the raft configuration."""
+    """Take a member out of the raft configuration, which must keep a voter.
+
+    Raises:
+        NoLeader: it is the only voter, and others would be left without one.
+    """
+    if [member] == cluster.voters() and len(cluster.members) > 1:
+        raise NoLeader
     cluster.members = [item for item in cluster.members if item.id != member.id]
     cluster.roles_due = min(cluster.roles_due, world.clock.now() + durations.ROLES_EVERY)
     if cluster.leader == member.id:

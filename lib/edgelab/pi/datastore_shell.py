@@ -62,7 +62,10 @@ def _remove(process: Process, found: clusters.Cluster, words: list[str]) -> int:
     member = next((item for item in found.members if words == [item.address]), None)
     if member is None:
         process.fail(f"Error: no node has address {' '.join(words)}")
-    datastore.remove(found, member, process.world)
+    try:
+        datastore.remove(found, member, process.world)
+    except datastore.NoLeader:
+        process.fail("Error: cannot remove the only voter")
     return 0
 
 

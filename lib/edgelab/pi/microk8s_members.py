@@ -120,11 +120,11 @@ def _remove_unknown(
 def _remove_member(process: Process, cluster: clusters.Cluster, member: clusters.Member) -> None:
     try:
         datastore.leader_seen_by(process.machine)
+        datastore.remove(cluster, member, process.world)
     except datastore.NoLeader:
         process.fail(
             "Error in contacting dqlite. Error: no available dqlite leader server found", 2
         )
-    datastore.remove(cluster, member, process.world)
 
 
 def _leave_as_control_plane(process: Process) -> int:
@@ -160,9 +160,12 @@ def _deregister(process: Process, cluster: clusters.Cluster, own: clusters.Membe
     """Take this node out, through the leader that the others elected meanwhile."""
     lead = datastore.leader(process.world, cluster)
     at = process.world.machines.get(lead.machine) if lead is not None else None
-    if at is None or not process.world.reaches(process.machine, at):
+    try:
+        if at is None or not process.world.reaches(process.machine, at):
+            raise datastore.NoLeader
+        datastore.remove(cluster, own, process.world)
+    except datastore.NoLeader:
         process.quit("Error in contacting dqlite. Error: no available dqlite leader", 2)
-    datastore.remove(cluster, own, process.world)
 
 
 def _begin_anew(machine: machines.Machine) -> None:

@@ -127,6 +127,16 @@ def test_given_flag_first_when_removed_then_it_is_rejected(trio):
     assert trio.microk8s(0, "remove-node").returncode == 1
 
 
+def test_given_two_nodes_when_the_spare_removes_the_only_voter_then_exit_2_and_it_stays(pair):
+    voter = next(at for at, role in pair.roles().items() if role == "voter")
+    other = "1" if voter == "0" else "0"
+
+    result = pair.microk8s(other, "remove-node", f"pi-{voter}", "--force")
+
+    assert result.returncode == 2
+    assert pair.roles()[voter] == "voter"
+
+
 def test_given_worker_when_removed_by_name_then_exit_0_without_force(quartet):
     quartet.machine(3).power_off()
 

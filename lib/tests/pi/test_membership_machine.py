@@ -133,7 +133,8 @@ class Site(stateful.RuleBasedStateMachine):
 
 TestSite = Site.TestCase
 TestSite.settings = hypothesis.settings(
-    max_examples=10,
+    max_examples=12,
+    derandomize=True,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
