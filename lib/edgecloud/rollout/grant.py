@@ -34,11 +34,19 @@ class Account:
     now: int
     entries: ledger.Entries
     taken: set[str] = field(default_factory=set[str])
+    disturbed: set[str] = field(default_factory=set[str])
+    """Those of them whose datastore may be gone, whatever it last answered."""
     domains: Counter[str] = field(default_factory=Counter[str])
     fleet: Counter[tuple[str, skew.Minor]] = field(default_factory=Counter[tuple[str, skew.Minor]])
     planes_left: int = 0
     window_s: int = 0
     total: int = 0
+    voters: frozenset[str] = frozenset()
+    skews: dict[tuple[str, skew.Minor, skew.Minor], str] = field(
+        default_factory=dict[tuple[str, skew.Minor, skew.Minor], str]
+    )
+    common: dict[bool, list[str]] = field(default_factory=dict[bool, list[str]])
+    """What stands against upgrading any node (False), and against taking any back (True)."""
 
     def take(self, name: str, target: skew.Minor | None) -> None:
         """Note that a node has a grant now."""
@@ -46,8 +54,10 @@ class Account:
         if name not in self.taken:
             self.taken.add(name)
             self.domains[waves.domain_of(member)] += 1
+        self.disturbed.add(name)
         if target:
             self.fleet[member.role, target] += 1
+            self.skews.clear()
 
 
 def open_account(
@@ -64,14 +74,27 @@ def open_account(
         if current:
             account.fleet[member.role, current] += 1
         in_use = entry is not None and entry.holds_slot
-        if in_use or is_down(site, accepted, name, entry, now):
-            target = skew.parse(_step_of(rollout, entry).version) if in_use and entry else None
+        if in_use or is_disturbed(site, name):
+            target = skew.parse(_step_of(rollout, entry).version) if entry else None
             account.take(name, target)
+        elif is_down(site, accepted, name, entry, now):
+            account.taken.add(name)
+            account.domains[waves.domain_of(member)] += 1
         if entry and is_plane_left(rollout, name, entry):
             account.planes_left += 1
     account.window_s = window.remaining(accepted.calendar, now)
     account.total = len(entries)
+    frozen = (name for name, member in rollout.members.items() if member.voter)
+    account.voters = site.sight.voters or frozenset(frozen)
+    account.common[True] = site_blockers(site, accepted, now)
+    account.common[False] = account.common[True] + upgrade_blockers(account)
     return account
+
+
+def is_disturbed(site: ledger.Site, name: str) -> bool:
+    """Return whether a node says that an upgrade is at work on it."""
+    report = site.sight.reports.get(name)
+    return report is not None and report.status in messages.DISRUPTED
 
 
 def is_down(
@@ -120,7 +143,7 @@ def upgrade_blockers(account: Account) -> list[str]:
     """Return what stands against upgrading any node, besides that."""
     accepted, rollout = account.accepted, account.site.rollout
     found = list[str]()
-    if rollout.paused:
+    if is_paused(rollout):
         found.append(f"paused: {rollout.paused}")
     if account.now >= accepted.expires:
         found.append("the plan expired")
@@ -147,6 +170,11 @@ def too_many_failures(rollout: ledger.Rollout, accepted: plan.Plan) -> str:
     if executed >= rule.min_executed and failed * 100 >= rule.failure_percent * executed:
         return f"{failed} of {executed} nodes failed"
     return ""
+
+
+def is_paused(rollout: ledger.Rollout) -> bool:
+    """Return whether an operator or a charm refresh holds the rollout."""
+    return bool(rollout.paused)
 
 
 def needs_approval(rollout: ledger.Rollout, accepted: plan.Plan) -> bool:
@@ -207,10 +235,8 @@ def _own_blockers(
         yield f"it is {report.status.value}" + (f": {report.reason}" if report.reason else "")
     if not back and (not report.ready or name in account.site.sight.unready):
         yield "it is not ready"
-    if (
-        entry.verb in (messages.Verb.GRANT, messages.Verb.ROLL_BACK)
-        and account.now < entry.expires
-    ):
+    same = messages.Verb.ROLL_BACK if back else messages.Verb.GRANT
+    if entry.verb is same and account.now < entry.expires:
         yield "its last grant is not over"
     if account.window_s < needed_s:
         yield f"needs {needed_s} s of a window with {account.window_s} s left"
@@ -234,14 +260,17 @@ def domain_blocker(account: Account, name: str) -> str:
 
 
 def quorum_blocker(account: Account, name: str) -> str:
-    """Return whether the datastore would be left without a strict majority of its voters."""
-    sight, members = account.site.sight, account.site.rollout.members
-    voters = sight.voters or {each for each, member in members.items() if member.voter}
+    """Return whether the datastore would be left without a strict majority of its voters.
+
+    A voter that answers counts even on a node that is down for its pods: two nodes that both have
+    to go back would otherwise wait for each other.
+    """
+    voters = account.voters
     if name not in voters:
         return ""
     if len(voters) == 1 and account.accepted.drain.single_node == "accept-downtime":
         return ""
-    left = (sight.answering & voters) - account.taken - {name}
+    left = (account.site.sight.answering & voters) - account.disturbed - {name}
     if len(left) >= majority(len(voters)):
         return ""
     return f"only {len(left)} of {len(voters)} voters would be left"
@@ -286,7 +315,10 @@ def skew_blocker(account: Account, name: str, step: route.Step, *, back: bool) -
     role = account.site.rollout.members[name].role
     if back:
         target = prior_minor(account.site.rollout, name, target)
-    return skew.blocker(account.fleet, role, current, target)
+    move = (role, current, target)
+    if move not in account.skews:
+        account.skews[move] = skew.blocker(account.fleet, *move)
+    return account.skews[move]
 
 
 def prior_minor(rollout: ledger.Rollout, name: str, target: skew.Minor) -> skew.Minor:
@@ -299,8 +331,7 @@ def choose(
     account: Account, candidates: Iterable[str], step: route.Step, *, back: bool
 ) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     """Return the nodes to grant now, and for each of the others why it waits."""
-    common = site_blockers(account.site, account.accepted, account.now)
-    common += [] if back else upgrade_blockers(account)
+    common = account.common[back]
     granted, waiting = list[str](), dict[str, tuple[str, ...]]()
     for name in candidates:
         blockers = common or node_blockers(account, name, step, back=back)

@@ -89,9 +89,7 @@ def succession_problems(accepted: plan.Plan, current: Rollout | None) -> list[st
         return [f"{current.plan_id} changed without a new generation"]
     if current.plan_id not in (accepted.supersedes, accepted.id):
         return [f"{current.plan_id} is under way; name it in supersedes, or abort it"]
-    if current.phase is not Phase.SCHEDULED and not (
-        current.paused and progress.is_quiet(current)
-    ):
+    if current.phase is not Phase.SCHEDULED and not (current.paused and progress.is_over(current)):
         return [f"{current.plan_id} has begun; pause it, and wait until no node is disturbed"]
     return []
 
@@ -156,7 +154,8 @@ def retry(rollout: Rollout, name: str) -> Rollout:
     entry = _entry(rollout, name)
     if rollout.phase not in (Phase.ACTIVE, Phase.COMPLETED_WITH_DEBT):
         raise IntentError(f"the rollout is {rollout.phase.value}; start a plan for it")
-    if not (entry.failed or entry.skipped or entry.debt):
+    is_late = progress.is_owed(rollout, entry) and entry.step < rollout.step
+    if not (entry.failed or entry.skipped or is_late):
         raise IntentError(f"{name} has not failed")
     again = replace(entry, failed=False, skipped=False, verb=None, token=entry.token + 1)
     return _with(rollout, name, again)

@@ -68,6 +68,7 @@ class Entry:
     failed: bool = False
     skipped: bool = False
     debt: bool = False
+    """Whether it has been away for longer than its grace; the rollout may pass it by."""
     released: bool = False
 
     @property

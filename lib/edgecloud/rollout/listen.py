@@ -16,9 +16,8 @@ def hear(site: ledger.Site, accepted: plan.Plan, now: int) -> dict[str, ledger.E
     for name, entry in rollout.entries.items():
         report = site.sight.reports.get(name)
         learnt = _absorb(rollout, name, entry, report) if report else entry
-        if silent_for(site, name, now) >= accepted.offline.grace_s and not learnt.debt:
-            learnt = replace(learnt, debt=learnt.step <= rollout.step and not learnt.is_out)
-        heard[name] = learnt
+        is_away = silent_for(site, name, now) >= accepted.offline.grace_s
+        heard[name] = learnt if learnt.debt == is_away else replace(learnt, debt=is_away)
     return heard
 
 
@@ -57,7 +56,7 @@ def _outcome(
     rollout: ledger.Rollout, name: str, entry: ledger.Entry, status: Status
 ) -> dict[str, object]:
     if status is Status.DONE:
-        return {"step": next_step(rollout, name, entry.step + 1), "debt": False, "failed": False}
+        return {"step": next_step(rollout, name, entry.step + 1), "failed": False}
     if status is Status.SKIPPED and not entry.skipped:
         return {"skipped": True}
     if status in messages.FAILURES and not entry.failed:

@@ -37,11 +37,14 @@ def is_own(node: Node, order: messages.Order) -> bool:
     )
 
 
-def refusal(node: Node, work: route.Work | None, event: state.Ordered) -> str:
+def is_for(work: route.Work, order: messages.Order) -> bool:
+    """Return whether the plan at hand is the one that an order is bound to."""
+    return (work.digest, work.part) == (order.digest, order.part)
+
+
+def refusal(node: Node, work: route.Work, now: int) -> str:
     """Return why a node does not take up a plan; empty if it does."""
-    if work is None or work.digest != event.order.digest or work.part != event.order.part:
-        return "the order is not for the plan at hand"
-    if event.now >= work.expires:
+    if now >= work.expires:
         return "the plan expired"
     if work.generation < dict(node.generations).get(work.plan_id, 0):
         return "a newer generation of the plan is known"
@@ -54,8 +57,10 @@ def _prepare(node: Node, event: state.Ordered) -> Node:
         return _retry(seen, order) if order.token > node.token else seen
     if not can_change_plan(node):
         return node  # Another plan's work is under way; the order is read again when it ends.
-    problem = refusal(node, event.work, event)
-    if problem or event.work is None:
+    if event.work is None or not is_for(event.work, order):
+        return node  # Plan and order were not published together; the next reading has both.
+    problem = refusal(node, event.work, event.now)
+    if problem:
         return replace(seen, reason=f"refused: {problem}")
     return _take_up(seen, event.work, order)
 

@@ -61,6 +61,16 @@ def is_quiet(rollout: Rollout) -> bool:
     )
 
 
+def is_over(rollout: Rollout) -> bool:
+    """Return whether nothing can move any more: a node in its soak may still go back by itself."""
+    soaks = (entry.status is Status.SOAKING for entry in _heard(rollout))
+    return is_quiet(rollout) and not any(soaks)
+
+
+def _heard(rollout: Rollout) -> Iterator[ledger.Entry]:
+    return (entry for entry in rollout.entries.values() if not (entry.released or entry.debt))
+
+
 def has_settled(rollout: Rollout) -> bool:
     """Return whether nothing more is expected of any node of the wave at hand."""
     return all(
@@ -163,16 +173,14 @@ def _active(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
 
 def _aborting(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
     rollout = site.rollout
-    if not is_quiet(rollout):
-        return rollout
-    if rollout.mode in ("rollback-wave", "rollback-all"):
+    if rollout.mode in ("rollback-wave", "rollback-all") and is_quiet(rollout):
         return replace(rollout, phase=Phase.ROLLING_BACK)
-    return replace(rollout, phase=rollout.ending)
+    return replace(rollout, phase=rollout.ending) if is_over(rollout) else rollout
 
 
 def _rolling_back(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
     rollout = site.rollout
-    if not is_quiet(rollout) or any(rollback_targets(site, accepted, now)):
+    if not is_over(rollout) or any(rollback_targets(site, accepted, now)):
         return rollout
     left = {Status.QUARANTINED, Status.SKIPPED, Status.SOAKING, Status.DONE}
     is_partial = any(rollout.entries[name].status in left for name in _scope(rollout))

@@ -129,12 +129,16 @@ def should_withdraw(rollout: Rollout, entry: ledger.Entry) -> bool:
     if entry.verb is Verb.ROLL_BACK:
         return rollout.phase not in (Phase.ROLLING_BACK, Phase.ABORTING, Phase.ACTIVE)
     is_granting = rollout.phase in (Phase.ACTIVE, Phase.COMPLETED_WITH_DEBT)
-    return bool(rollout.paused) or not is_granting
+    return grant.is_paused(rollout) or not is_granting
 
 
 def _prepare(desk: _Desk, accepted: plan.Plan) -> None:
     """Let the wave at hand and the next one stage, and whoever is late."""
-    if desk.rollout.paused or desk.now >= accepted.expires or not _is_granting(desk.rollout):
+    if (
+        grant.is_paused(desk.rollout)
+        or desk.now >= accepted.expires
+        or not _is_granting(desk.rollout)
+    ):
         return
     ahead = desk.rollout.waves[desk.rollout.wave : desk.rollout.wave + 2]
     for name in [*(name for wave in ahead for name in wave), *_late(desk, accepted)]:

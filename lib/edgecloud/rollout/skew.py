@@ -8,6 +8,7 @@ minor ever skipped.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -33,6 +34,7 @@ Fleet = Mapping[tuple[str, Minor], int]
 """How many nodes of each role run each minor. A node on its way counts at both ends."""
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(version: str) -> Minor | None:
     """Return the minor of a version such as ``v1.34.2``; None if it is not one."""
     found = PATTERN.fullmatch(version)

@@ -235,7 +235,7 @@ def report(node: Node, facts: Facts, head: str = "") -> messages.Report:
     """Return what a node says of itself to the coordinator."""
     ours = node.cordon is Cordon.OURS
     return messages.Report(
-        status=status(node.state),
+        status=status(node),
         digest=node.work.digest if node.work else "",
         part=node.work.part if node.work else "",
         seen=node.stamp,
@@ -247,9 +247,11 @@ def report(node: Node, facts: Facts, head: str = "") -> messages.Report:
     )
 
 
-def status(state: State) -> messages.Status:
-    """Return the class of a state."""
-    return _STATUS.get(state, messages.Status.DISRUPTED)
+def status(node: Node) -> messages.Status:
+    """Return the class of the state that a node is in."""
+    if node.state is State.QUARANTINED and not node.isolated:
+        return messages.Status.DISRUPTED  # Its taint is not there yet, and our cordon may be.
+    return _STATUS.get(node.state, messages.Status.DISRUPTED)
 
 
 def write(node: Node) -> dict[str, Any]:

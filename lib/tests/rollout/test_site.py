@@ -1,0 +1,239 @@
+"""What a coordinator decides, and what may be asked of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgecloud.rollout import intent, ledger, messages, site
+from tests.rollout import sites
+
+Verb, Status, Phase = messages.Verb, messages.Status, ledger.Phase
+THREE = sites.frozen(sites.planes("a", "b", "c"))
+ALL = frozenset(THREE)
+
+
+class Scene:
+    """A rollout and what its nodes say."""
+
+    def __init__(self, members=THREE, **changes):
+        self.accepted = sites.make(**changes)
+        self.rollout = intent.accept(self.accepted, members, 0)
+        self.sight = ledger.Sight(voters=ALL, answering=ALL)
+        self.decide()
+
+    def decide(self, now=0):
+        found = site.decide(ledger.Site(self.rollout, self.sight), self.accepted, now)
+        self.rollout = found.rollout
+        return found
+
+    def say(self, name, status, **changes):
+        entry = self.rollout.entries[name]
+        part = self.rollout.steps[entry.order_step].part
+        said = messages.Report(status, self.accepted.digest, part, entry.stamp, **changes)
+        self.sight = replace(self.sight, reports={**self.sight.reports, name: said})
+
+    def all_wait(self, now=0):
+        for name in self.rollout.entries:
+            self.say(name, Status.WAITING)
+        return self.decide(now)
+
+    @property
+    def digest(self):
+        return self.accepted.digest
+
+
+def granted(scene):
+    return [name for name, entry in scene.rollout.entries.items() if entry.verb is Verb.GRANT]
+
+
+def test_given_all_wait_when_decided_then_only_the_canary_is_granted():
+    scene = Scene()
+
+    found = scene.all_wait()
+
+    assert found.granted == ("a",)
+    assert site.headline(scene.rollout) == "kubernetes/1.35 canary: 0 of 1 done, a disturbed"
+
+
+def test_given_a_canary_that_soaks_when_decided_then_the_wave_waits():
+    scene = Scene()
+    scene.all_wait()
+    scene.say("a", Status.SOAKING)
+
+    assert scene.decide().granted == ()
+
+
+def test_given_a_canary_that_failed_when_decided_then_the_plan_ends_in_the_same_decision():
+    scene = Scene()
+    scene.all_wait()
+    scene.say("a", Status.ROLLED_BACK)
+
+    scene.decide()
+
+    assert scene.rollout.phase is Phase.HELD
+    assert {order.verb for order in site.orders(scene.rollout).values()} == {Verb.FORGET}
+
+
+def test_given_every_node_done_when_decided_then_the_plan_is_completed():
+    scene = Scene()
+
+    for _ in range(4 * len(THREE)):
+        for name, order in site.orders(scene.rollout).items():
+            is_done = order.verb is Verb.GRANT
+            scene.say(name, Status.DONE if is_done else Status.WAITING)
+        scene.decide()
+
+    assert scene.rollout.phase is Phase.COMPLETED
+    assert site.headline(scene.rollout) == "completed"
+
+
+def test_given_nothing_new_when_decided_again_then_nothing_changes():
+    scene = Scene()
+    scene.all_wait()
+
+    before = scene.rollout
+
+    assert scene.decide().rollout == before
+
+
+def test_given_two_voters_when_asked_then_neither_is_granted_and_the_reason_is_said():
+    scene = Scene()
+    scene.sight = replace(scene.sight, answering=frozenset("ab"))
+
+    found = scene.all_wait()
+
+    assert found.granted == ()
+    assert found.waiting["a"] == ("only 1 of 3 voters would be left",)
+
+
+def test_given_a_gate_without_an_answer_when_decided_then_it_holds():
+    scene = Scene(gates=[{"name": "alerts", "type": "alerts"}])
+
+    assert scene.all_wait().waiting["a"] == ("gate alerts: no answer",)
+
+
+def test_given_a_watched_gate_that_fails_when_decided_then_the_plan_ends():
+    scene = Scene(gates=[{"name": "slo", "type": "promql", "when": ["continuous"]}])
+    scene.sight = replace(scene.sight, gates={"slo": ledger.Verdict.FAIL})
+
+    scene.decide()
+
+    assert scene.rollout.reason == "gate slo failed"
+
+
+def test_given_a_wave_that_asks_when_approved_then_it_goes():
+    scene = Scene(canary={"name": "canary", "require": "approval"})
+    held = scene.all_wait().waiting["a"]
+
+    scene.rollout = intent.approve(scene.rollout, scene.digest, 0, 0)
+
+    assert held == ("wave 0 of step 0 needs an approval",)
+    assert scene.decide().granted == ("a",)
+
+
+def test_given_a_pause_when_a_grant_is_unread_then_it_is_taken_back():
+    scene = Scene()
+    scene.all_wait()
+
+    scene.rollout = intent.pause(scene.rollout, "storm")
+    scene.decide()
+
+    assert scene.rollout.entries["a"].verb is Verb.HOLD
+    assert scene.rollout.entries["a"].holds_slot
+
+
+def test_given_a_grant_taken_back_when_acknowledged_then_its_slot_is_free():
+    scene = Scene()
+    scene.all_wait()
+    scene.rollout = intent.pause(scene.rollout, "storm")
+    scene.decide()
+    scene.say("a", Status.WAITING)
+
+    scene.decide()
+
+    assert not scene.rollout.entries["a"].holds_slot
+
+
+def test_given_two_aborts_when_asked_then_the_second_changes_nothing():
+    scene = Scene()
+    scene.all_wait()
+
+    once = intent.abort(scene.rollout, scene.digest, "hold")
+
+    assert intent.abort(once, scene.digest, "hold") == once
+
+
+def test_given_an_abort_that_rolls_back_when_done_nodes_exist_then_they_are_ordered_back():
+    scene = Scene()
+    scene.all_wait()
+    scene.say("a", Status.SOAKING, version="1.35.0")
+    scene.decide()
+
+    scene.rollout = intent.abort(scene.rollout, scene.digest, "rollback-all")
+    scene.decide()
+
+    assert scene.rollout.phase is Phase.ROLLING_BACK
+    assert scene.rollout.entries["a"].verb is Verb.ROLL_BACK
+
+
+def test_given_a_released_node_when_decided_then_it_is_counted_no_more():
+    scene = Scene()
+    scene.all_wait()
+
+    scene.rollout = intent.release(scene.rollout, "a")
+    scene.decide()
+
+    assert not scene.rollout.entries["a"].holds_slot
+
+
+@pytest.mark.parametrize(
+    ("ask", "reason"),
+    [
+        (lambda r: intent.resume(r, "other"), "digest"),
+        (lambda r: intent.abort(r, r.digest, "burn"), "mode must be"),
+        (lambda r: intent.retry(r, "a"), "has not failed"),
+        (lambda r: intent.release(r, "zz"), "not part"),
+        (lambda r: intent.pause(replace(r, phase=Phase.HELD), ""), "is held"),
+    ],
+)
+def test_given_something_impossible_when_asked_then_the_reason_is_said(ask, reason):
+    with pytest.raises(intent.IntentError, match=reason):
+        ask(Scene().rollout)
+
+
+def test_given_another_plan_when_decided_then_it_is_refused():
+    scene = Scene()
+
+    with pytest.raises(ValueError, match="not the plan"):
+        site.decide(ledger.Site(scene.rollout), sites.make(id="p2"), 0)
+
+
+def test_given_a_minor_without_a_release_when_accepted_then_the_nodes_that_need_it_are_named():
+    members = sites.frozen(sites.workers("late", version="1.33.0"))
+
+    with pytest.raises(intent.IntentError, match=r"late must pass 1.34"):
+        intent.accept(sites.make(), members, 0)
+
+
+def test_given_an_expired_or_unmet_plan_when_accepted_then_every_reason_is_said():
+    with pytest.raises(intent.IntentError, match=r"expired; depends on p0"):
+        intent.accept(sites.make(**{"depends-on": ["p0"]}), THREE, 2**40)
+
+
+def test_given_a_successor_when_the_first_has_begun_then_it_must_be_paused():
+    scene, newer = Scene(), sites.make(id="p2", supersedes="p1")
+
+    with pytest.raises(intent.IntentError, match="has begun"):
+        intent.accept(newer, THREE, 0, current=scene.rollout)
+    paused = intent.pause(scene.rollout, "replaced")
+
+    assert intent.accept(newer, THREE, 0, current=paused).serial == paused.serial
+
+
+def test_given_a_thousand_entries_when_written_then_the_size_grows_with_the_nodes():
+    sizes = [
+        len(str(ledger.write(Scene(sites.frozen(sites.workers(*map(str, range(n))))).rollout)))
+        for n in (100, 200)
+    ]
+
+    assert sizes[1] < 2.1 * sizes[0] < 2.1 * 100 * 220
