@@ -55,8 +55,9 @@ def site(progress):
     with lxd_site.site() as made:
         yield made
         progress("removing all daemons")
-    progress("all daemons removed")
+    progress("all daemons removed; looking for what they left")
     assert made.left() == {}
+    progress("nothing left")
 
 
 @pytest.fixture(scope="session")
