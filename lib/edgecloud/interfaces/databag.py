@@ -62,7 +62,7 @@ def _build(cls: type[Model], decoded: Mapping[str, Any]) -> Model:
     for name, hint in _fields(cls).items():
         if name in decoded:
             fit, value = _convert(hint, decoded[name])
-            if fit:
+            if fit and value != "":  # Which is how an absent text is written.
                 values[name] = value
     return cls(**values)
 

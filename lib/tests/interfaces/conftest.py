@@ -12,10 +12,14 @@ ENDPOINTS = {
         "workers": {"interface": "cluster_join"},
         "component": {"interface": "edge_component", "scope": "container"},
         "cos-agent": {"interface": "cos_agent", "scope": "container"},
+        "nodes": {"interface": "node_upgrade"},
+        "gate": {"interface": "health_gate"},
     },
     "requires": {
         "control-plane": {"interface": "cluster_join", "limit": 1},
         "principal": {"interface": "edge_component", "scope": "container"},
+        "controller": {"interface": "node_upgrade", "limit": 1},
+        "health-gate": {"interface": "health_gate", "limit": 1},
     },
 }
 

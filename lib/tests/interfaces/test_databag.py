@@ -6,7 +6,13 @@ import pytest
 from hypothesis import strategies
 
 from edgecloud import testing
-from edgecloud.interfaces import cluster_join, databag, edge_component
+from edgecloud.interfaces import (
+    cluster_join,
+    databag,
+    edge_component,
+    health_gate,
+    node_upgrade,
+)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -32,6 +38,9 @@ CLASSES = [
     cluster_join.MemberReport,
     cluster_join.ClusterRecord,
     edge_component.Component,
+    node_upgrade.NodeReport,
+    node_upgrade.Orders,
+    health_gate.GateSource,
 ]
 
 TEXT = strategies.text(min_size=1)

@@ -1,0 +1,292 @@
+import dataclasses
+import json
+
+import hypothesis
+import pytest
+from hypothesis import strategies
+from ops import testing
+
+from edgecloud.interfaces import node_upgrade
+from edgecloud.interfaces.node_upgrade import (
+    ClusterView,
+    Label,
+    Machine,
+    Missing,
+    NodeOrder,
+    NodeReport,
+    Orders,
+)
+from edgecloud.rollout import inventory, messages
+from edgecloud.testing import decoded, encoded
+
+DIGEST = "ab" * 32
+MACHINE = Machine(
+    role="control-plane",
+    voter=True,
+    domain="rack-a",
+    arch="arm64",
+    version="1.34.2",
+    labels=(Label("site", "farm"),),
+)
+MACHINE_WIRE = {
+    "role": "control-plane",
+    "voter": True,
+    "domain": "rack-a",
+    "arch": "arm64",
+    "version": "1.34.2",
+    "lxd": False,
+    "coordinator": False,
+    "duration_s": 0,
+    "labels": [{"key": "site", "value": "farm"}],
+}
+REPORT = NodeReport(
+    schema=1,
+    node="pi-1",
+    address="10.0.0.1",
+    machine=MACHINE,
+    status="waiting",
+    digest=DIGEST,
+    part="kubernetes/1.35",
+    epoch=2,
+    serial=7,
+    ready=True,
+    version="1.34.2",
+    vetoed=False,
+    reason="held",
+    head="cd" * 32,
+    foreign="kured",
+    clock=True,
+    cluster=ClusterView(
+        at=100,
+        missing=(Missing("pi-2", heard=False, since=60),),
+        voters=("pi-1", "pi-2"),
+        answering=("pi-1",),
+        leader="pi-1",
+    ),
+)
+REPORT_WIRE = {
+    "schema": 1,
+    "node": "pi-1",
+    "address": "10.0.0.1",
+    "machine": MACHINE_WIRE,
+    "status": "waiting",
+    "digest": DIGEST,
+    "part": "kubernetes/1.35",
+    "epoch": 2,
+    "serial": 7,
+    "ready": True,
+    "version": "1.34.2",
+    "vetoed": False,
+    "reason": "held",
+    "head": "cd" * 32,
+    "foreign": "kured",
+    "clock": True,
+    "cluster": {
+        "at": 100,
+        "missing": [{"node": "pi-2", "heard": False, "since": 60}],
+        "voters": ["pi-1", "pi-2"],
+        "answering": ["pi-1"],
+        "leader": "pi-1",
+    },
+}
+ORDERS = Orders(
+    schema=1,
+    digest=DIGEST,
+    plan="{}",
+    signature="signed",
+    orders=(NodeOrder("pi-1", 2, 8, "grant", "kubernetes/1.35", 1, 900, 0, MACHINE),),
+)
+ORDERS_WIRE = {
+    "schema": 1,
+    "digest": DIGEST,
+    "plan": "{}",
+    "signature": "signed",
+    "orders": [
+        {
+            "node": "pi-1",
+            "epoch": 2,
+            "serial": 8,
+            "verb": "grant",
+            "part": "kubernetes/1.35",
+            "wave": 1,
+            "expires": 900,
+            "token": 0,
+            "machine": MACHINE_WIRE,
+        }
+    ],
+}
+
+
+def wire(document):
+    return {name: json.dumps(value, sort_keys=True) for name, value in document.items()}
+
+
+VECTORS = {
+    "empty report": (NodeReport, {}, NodeReport()),
+    "report v1": (NodeReport, wire(REPORT_WIRE), REPORT),
+    "report of the future": (
+        NodeReport,
+        wire({"schema": 2, "node": "pi-1", "battery": 40}),
+        NodeReport(schema=2, node="pi-1"),
+    ),
+    "empty orders": (Orders, {}, Orders()),
+    "orders v1": (Orders, wire(ORDERS_WIRE), ORDERS),
+    "orders of the future": (Orders, wire({"schema": 2, "mood": "calm"}), Orders(schema=2)),
+}
+ORDER = messages.Order((2, 8), messages.Verb.GRANT, DIGEST, "kubernetes/1.35", 1, 900)
+MEMBER = node_upgrade.member_of("pi-1", MACHINE)
+NUMBER = strategies.integers(0, 2**40)
+WORDS = strategies.text(max_size=8)
+ANY_ORDER = strategies.builds(
+    messages.Order,
+    stamp=strategies.tuples(NUMBER, NUMBER),
+    verb=strategies.sampled_from(messages.Verb),
+    digest=strategies.just(DIGEST),
+    part=WORDS,
+    wave=NUMBER,
+    expires=NUMBER,
+    token=NUMBER,
+)
+ANY_REPORT = strategies.builds(
+    messages.Report,
+    status=strategies.sampled_from(messages.Status),
+    digest=WORDS,
+    part=WORDS,
+    seen=strategies.tuples(NUMBER, NUMBER),
+    ready=strategies.booleans(),
+    version=WORDS,
+    vetoed=strategies.booleans(),
+    reason=WORDS,
+    head=WORDS,
+)
+ANY_MEMBER = strategies.builds(
+    inventory.Member,
+    name=strategies.just("pi-1"),
+    role=strategies.sampled_from(("worker", "control-plane")),
+    voter=strategies.booleans(),
+    domain=WORDS,
+    arch=strategies.sampled_from(("arm64", "amd64")),
+    version=WORDS,
+    lxd=strategies.booleans(),
+    coordinator=strategies.booleans(),
+    duration_s=NUMBER,
+    labels=strategies.dictionaries(WORDS, WORDS, max_size=3).map(
+        lambda d: tuple(sorted(d.items()))
+    ),
+)
+
+
+def published(inside, orders=ORDERS, node="pi-1"):
+    relation = testing.Relation("controller", remote_app_data=encoded(orders))
+    return inside(
+        lambda charm: node_upgrade.NodeUpgradeRequirer(charm).order(node), relation
+    ).result
+
+
+@pytest.mark.parametrize(("cls", "bag", "meaning"), VECTORS.values(), ids=VECTORS.keys())
+def test_given_any_released_databag_when_loaded_then_it_means_the_same_as_ever(cls, bag, meaning):
+    assert decoded(cls, bag) == meaning
+
+
+@pytest.mark.parametrize(
+    ("value", "document"), [(REPORT, REPORT_WIRE), (ORDERS, ORDERS_WIRE)], ids=["report", "orders"]
+)
+def test_given_a_value_when_saved_then_the_wire_is_the_same_as_ever(value, document):
+    assert encoded(value) == wire(document)
+
+
+@hypothesis.given(ANY_ORDER, ANY_MEMBER)
+def test_given_any_order_when_carried_then_it_arrives_the_same(order, member):
+    (entry,) = decoded(
+        Orders, encoded(Orders(orders=(node_upgrade.written("pi-1", order, member),)))
+    ).orders
+
+    assert node_upgrade.read_order(entry, DIGEST) == order
+    assert node_upgrade.member_of("pi-1", entry.machine) == member
+
+
+@hypothesis.given(ANY_REPORT)
+def test_given_any_report_when_carried_then_it_arrives_the_same(report):
+    said = decoded(NodeReport, encoded(node_upgrade.describe(report, "pi-1", MACHINE)))
+
+    assert node_upgrade.report_of(said) == report
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"schema": None}, {"schema": 2}, {"status": None}, {"status": "asleep"}],
+    ids=str,
+)
+def test_given_a_report_that_nobody_understands_when_read_then_it_says_nothing(changes):
+    assert node_upgrade.report_of(dataclasses.replace(REPORT, **changes)) is None
+
+
+def test_given_a_controller_when_it_publishes_then_the_node_reads_its_order_and_its_plan(inside):
+    controller = inside(
+        lambda charm: node_upgrade.NodeUpgradeProvider(charm).publish(
+            "{}", "signed", {"pi-1": ORDER}, {"pi-1": MEMBER}
+        ),
+        testing.Relation("nodes", remote_app_name="node-a"),
+        leader=True,
+    )
+    relation = testing.Relation(
+        "controller", remote_app_data=controller.relation("nodes").local_app_data
+    )
+
+    node = inside(lambda charm: node_upgrade.NodeUpgradeRequirer(charm).order("pi-1"), relation)
+
+    assert controller.result is True
+    assert node.result == node_upgrade.Published(ORDER, MEMBER, "{}", "signed")
+
+
+def test_given_a_node_when_it_publishes_then_the_controller_reads_the_same(inside):
+    node = inside(
+        lambda charm: node_upgrade.NodeUpgradeRequirer(charm).publish(REPORT),
+        testing.Relation("controller"),
+    )
+    bag = node.relation("controller").local_unit_data
+
+    controller = inside(
+        lambda charm: node_upgrade.NodeUpgradeProvider(charm).reports(),
+        testing.Relation("nodes", remote_app_name="node-a", remote_units_data={4: bag}),
+    )
+
+    assert node.result is True
+    assert controller.result == {"node-a/4": REPORT}
+
+
+def test_given_the_same_orders_when_published_again_then_nobody_is_woken(inside):
+    def step(charm):
+        provider = node_upgrade.NodeUpgradeProvider(charm)
+        given = ("{}", "", {"pi-1": ORDER}, {"pi-1": MEMBER})
+        return provider.publish(*given), provider.publish(*given)
+
+    assert inside(step, testing.Relation("nodes"), leader=True).result == (True, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"schema": 2}, {"schema": None}, {"plan": None}, {"digest": None}],
+    ids=str,
+)
+def test_given_orders_that_a_node_does_not_understand_when_read_then_it_has_none(inside, changes):
+    assert published(inside, dataclasses.replace(ORDERS, **changes)) is None
+
+
+def test_given_an_unknown_verb_when_read_then_the_node_has_no_order(inside):
+    strange = dataclasses.replace(ORDERS.orders[0], verb="dance")
+
+    assert published(inside, dataclasses.replace(ORDERS, orders=(strange,))) is None
+
+
+def test_given_an_order_for_another_node_when_read_then_it_has_none(inside):
+    assert published(inside, node="pi-2") is None
+
+
+def test_given_no_relation_when_asked_then_both_ends_say_so(inside):
+    def step(charm):
+        provider = node_upgrade.NodeUpgradeProvider(charm)
+        requirer = node_upgrade.NodeUpgradeRequirer(charm)
+        return provider.related, requirer.related, requirer.order("pi-1"), provider.reports()
+
+    assert inside(step).result == (False, False, None, {})
