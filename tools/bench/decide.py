@@ -76,7 +76,8 @@ def main() -> int:
     is_slow = medians[SIZES[-1]] > LIMIT_MS
     for before, size in zip((None, *SIZES), SIZES, strict=False):
         measured = make_site(size)[0].rollout
-        line = f"{size:5} nodes: {medians[size]:7.2f} ms, {len(json.dumps(ledger.write(measured)))} bytes"
+        written = len(json.dumps(ledger.write(measured)))
+        line = f"{size:5} nodes: {medians[size]:7.2f} ms, {written} bytes"
         if before:
             ratio = medians[size] / medians[before]
             allowed = size * math.log(size) / (before * math.log(before)) * TOLERANCE

@@ -59,7 +59,9 @@ class Plan:
     select: terms.Select = field(
         default=terms.Select(), metadata=_meta(schema.nested(terms.Select))
     )
-    canary: terms.Wave = field(default=terms.CANARY, metadata=_meta(schema.nested(terms.Wave)))
+    canary: terms.Canary = field(
+        default=terms.Canary(), metadata=_meta(schema.nested(terms.Canary))
+    )
     waves: tuple[terms.Wave, ...] = field(
         default=(terms.Wave(),),
         metadata=_meta(schema.items(schema.nested(terms.Wave), least=1, most=32)),

@@ -113,7 +113,13 @@ class Wave:
     where: schema.Pairs = field(default=NONE, metadata=_meta(schema.mapping(schema.text)))
 
 
-CANARY = Wave(name="canary", size="1", soak_s=DAY)
+@dataclass(frozen=True)
+class Canary(Wave):
+    """The first wave: small, and watched for longer."""
+
+    name: str = field(default="canary", metadata=_meta(schema.identifier))
+    size: str = field(default="1", metadata=_meta(schema.share))
+    soak_s: int = field(default=DAY, metadata=_meta(schema.duration(0, 30 * DAY)))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the exhaustive search covers: three nodes, canary and one wave, one group of faults each."""
+"""What the exhaustive search covers: small sites, two waves, one group of faults each."""
 
 from __future__ import annotations
 

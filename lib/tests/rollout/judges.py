@@ -20,14 +20,15 @@ def search(case) -> str:
 
 
 def year(tz: str, wanted: window.Window) -> str:
-    """Compare a year of openings with a walk by the minute that knows nothing but the wall clock."""
+    """Compare a year of openings with a walk by the minute that knows only the wall clock."""
     getattr(window.opens, "cache_clear", int)()
     truth = brute_force(tz, wanted)
     claimed = list(window.spans(wanted, YEAR, YEAR + MINUTES * 60))
     opening = [start for start, _ in claimed if start >= YEAR]
     if opening != truth:
         odd = sorted(set(opening) ^ set(truth))[0]
-        return f"I15 {tz} {wanted.start}: differs at {dt.datetime.fromtimestamp(odd, dt.timezone.utc)}"
+        when = dt.datetime.fromtimestamp(odd, dt.timezone.utc)
+        return f"I15 {tz} {wanted.start}: differs at {when}"
     if any(end - start != wanted.length_s for start, end in claimed):
         return "I15 a window is longer or shorter than it says"
     return ""

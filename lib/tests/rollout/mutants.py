@@ -1,7 +1,7 @@
 """One seeded bug, at least, for every invariant that is the core's: what each search must catch.
 
-I28 (no secret in what is published) is the agent's and the charms': the core handles none. I10, I11
-and I16 are the core's as far as it gives the orders; the bytes themselves are the agent's.
+I28 (no secret in what is published) is the agent's and the charms': the core handles none. I10,
+I11 and I16 are the core's as far as it gives the orders; the bytes themselves are the agent's.
 """
 
 from __future__ import annotations

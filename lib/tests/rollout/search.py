@@ -11,8 +11,8 @@ import collections
 from dataclasses import dataclass, field, replace
 
 import edgecloud.rollout.intent as intents
-from edgecloud.rollout import ledger, messages, route, site, skew, state
-from tests.rollout import sites, world
+from edgecloud.rollout import ledger, messages, route, site, state
+from tests.rollout import rules, sites, world
 
 Status = messages.Status
 State = state.State
@@ -136,7 +136,7 @@ class Search:
         decision = site.decide(
             ledger.Site(before, sight), self.case.accepted, self.case.times[time]
         )
-        problem = grant_problem(self.case, before, sight, decision, self.case.times[time])
+        problem = rules.grant_problem(self.case, before, sight, decision, self.case.times[time])
         return self.rollouts.of(_Ledger(decision.rollout)), problem
 
     def _sight(self, rollout, reports, time, flags):
@@ -277,13 +277,13 @@ class Search:
         key = (self.rollouts[rollout].rollout.phase, boxes)
         if key not in self.checked:
             machines = [self.boxes[box] for box in boxes]
-            self.checked[key] = state_problem(self.case, key[0], machines)
+            self.checked[key] = rules.state_problem(self.case, key[0], machines)
         return self.checked[key]
 
     def _is_over(self, at) -> bool:
         rollout, boxes, *_ = at
         is_terminal = self.rollouts[rollout].rollout.phase in ledger.TERMINAL
-        return is_terminal and all(not is_in_flight(self.boxes[box]) for box in boxes)
+        return is_terminal and all(not rules.is_in_flight(self.boxes[box]) for box in boxes)
 
     def _stuck(self, parents, terminal, found) -> str:
         """Walk back from the ends: a state that is not met cannot reach one."""
@@ -302,142 +302,6 @@ class Search:
     def _seen(self):
         states = {f"node {box.node.state.value}" for box in self.boxes.items}
         return states | {f"site {each.rollout.phase.value}" for each in self.rollouts.items}
-
-
-def is_in_flight(box: world.Box) -> bool:
-    return state.status(box.node) in messages.DISRUPTED
-
-
-def grant_problem(case, before, sight, decision, now) -> str:
-    """Judge one decision by counting afresh, with nothing of the core's own rule."""
-    rollout, plan_ = decision.rollout, case.accepted
-    for name, entry in rollout.entries.items() if rollout.paused else ():
-        is_unread = name in sight.reports and sight.reports[name].seen < entry.stamp
-        if entry.verb is messages.Verb.GRANT and is_unread:
-            return "I21 left a grant standing while paused"
-    if before.waves and (before.step, before.wave) != (rollout.step, rollout.wave):
-        left = [rollout.entries[n] for n in before.waves[before.wave]]
-        if any(e.step <= before.step and not e.is_out and not e.debt for e in left):
-            return "I18 left a wave before it had ended"
-    ends = (ledger.Phase.COMPLETED, ledger.Phase.COMPLETED_WITH_DEBT)
-    if rollout.phase in ends and before.phase not in ends:
-        left = [e for e in rollout.entries.values() if e.step < len(rollout.steps)]
-        if any(not e.is_out and not e.debt for e in left):
-            return "I18 ended before its last wave had"
-    news = list(decision.granted)
-    ups = [n for n in news if rollout.entries[n].verb is messages.Verb.GRANT]
-    if not news:
-        done = rollout.phase is ledger.Phase.COMPLETED
-        left = [
-            n for n, e in rollout.entries.items() if e.step < len(rollout.steps) and not e.is_out
-        ]
-        return "I23 completed without a node that is owed" if done and left else ""
-    bad = {Status.DISRUPTED, Status.UNCOMMITTED, Status.REGRESSED, Status.QUARANTINED}
-    down = {n for n, r in sight.reports.items() if not r.ready or r.status in bad} | set(
-        sight.silent
-    )
-    held = {n for n, e in rollout.entries.items() if e.granted != messages.NEVER}
-    busy = down | held
-    fresh = [n for n in news if n not in down]
-    steps = {n: rollout.steps[rollout.entries[n].order_step] for n in news}
-    together = all(step.kind is route.Kind.LXD for step in steps.values())
-    if not together:
-        if fresh and len(busy) > int(plan_.limits.max_unavailable):
-            return "I1 more nodes unavailable than the plan allows"
-        for domain in {case.members[n].domain for n in fresh} - {""}:
-            inside = [n for n in busy if case.members[n].domain == domain]
-            if len(inside) > plan_.limits.per_domain:
-                return "I2 more nodes unavailable in a failure domain than the plan allows"
-        voters = {n for n, m in case.members.items() if m.voter}
-        alone = len(voters) == 1 and plan_.drain.single_node == "accept-downtime"
-        at_work = {n for n, r in sight.reports.items() if r.status in messages.DISRUPTED}
-        alive = (sight.answering & voters) - held - at_work
-        if set(news) & voters and 2 * len(alive) <= len(voters) and not alone:
-            return "I3 no majority of voters would be left"
-    if any(sight.reports[n].status is not Status.WAITING for n in ups):
-        return "I18 granted a node that does not wait"
-    for n in ups:
-        at = rollout.entries[n].order_step
-        wave = next((i for i, names in enumerate(rollout.waves) if n in names), 0)
-        early = [m for names in rollout.waves[:wave] for m in names] if at == rollout.step else []
-        if any(
-            not (
-                rollout.entries[m].step > at
-                or rollout.entries[m].is_out
-                or rollout.entries[m].debt
-            )
-            for m in early
-        ):
-            return "I18 granted a node before the wave before it was through"
-        if (
-            at == rollout.step
-            and wave > 0
-            and not any(rollout.entries[m].step > at for m in rollout.waves[0])
-        ):
-            return "I18 granted a node without a canary that went through"
-        same = [m for m, e in rollout.entries.items() if e.step <= at and not e.is_out and m != n]
-        same = [
-            m
-            for m in same
-            if case.members[m].role == case.members[n].role and m not in sight.silent
-        ]
-        planes = [m for m in rollout.entries if case.members[m].role == skew.CONTROL_PLANE]
-        is_worker = case.members[n].role == skew.WORKER and steps[n].kind is route.Kind.KUBERNETES
-        if is_worker and any(rollout.entries[m].step <= at for m in planes):
-            return "I6 granted a worker before a control plane"
-        if case.members[n].coordinator and same and not rollout.entries[n].debt:
-            return "I27 granted the coordinator's own node before its peers"
-    if ups and sum(e.failed for e in rollout.entries.values()) >= plan_.abort.node_failures:
-        return "I19 granted although too many failed"
-    asked = [g.name for g in plan_.gates if "before" in g.when and g.on_unknown == "block"]
-    if ups and any(sight.gates.get(g) is not ledger.Verdict.PASS for g in asked):
-        return "I20 granted while a gate did not pass"
-    if ups and rollout.paused:
-        return "I21 granted while paused"
-    if sight.foreign:
-        return "I29 granted beside another tool's upgrade"
-    if not sight.clock_trusted:
-        return "I14 granted by a clock that is not trusted"
-    if ups and now >= plan_.expires:
-        return "I17 granted after the plan expired"
-    if not any(_open(w, now, plan_.deadlines.node_s) for w in plan_.windows):
-        return "I14 granted what does not fit the window"
-    return ""
-
-
-def _open(win, now, needed):
-    """Windows of these cases are daily, in UTC, and inside one day."""
-    hours, minutes = win.start.split(":")
-    opening = now - now % 86400 + int(hours) * 3600 + int(minutes) * 60
-    return opening <= now and now + needed <= opening + win.length_s
-
-
-def state_problem(case, phase, machines) -> str:
-    """Judge the machines as they truly are, whatever anybody was told."""
-    if case.accepted.targets.lxd is None:
-        busy = [box for box in machines if is_in_flight(box)]
-        members = [case.members[box.node.name] for box in busy]
-        spontaneous = [b for b in busy if b.node.back and b.node.rest is not State.SOAKING]
-        if len(busy) - len(spontaneous) > int(case.accepted.limits.max_unavailable):
-            return "I1 more machines are disturbed than the plan allows"
-        voters = [member for member in case.members.values() if member.voter]
-        if len(voters) > 1 and 2 * sum(m.voter for m in members) >= len(voters):
-            return "I3 the majority of voters is disturbed"
-    pairs = {(case.members[b.node.name].role, skew.parse(b.version)) for b in machines}
-    planes = sorted(v for r, v in pairs if r == skew.CONTROL_PLANE)
-    if planes and planes[-1].minor - planes[0].minor > 1:
-        return "I4 control planes more than one minor apart"
-    if planes and any(v > planes[0] for r, v in pairs if r == skew.WORKER):
-        return "I6 a worker is newer than a control plane"
-    if planes and any(planes[-1].minor - v.minor > 3 for _, v in pairs):
-        return "I4 a kubelet is too old"
-    if phase in ledger.TERMINAL - {ledger.Phase.COMPLETED_WITH_DEBT}:
-        for box in machines:
-            if box.cordon not in ("", world.USER):
-                return "I7 the plan is over and our cordon is still there"
-            if is_in_flight(box):
-                return "I22 the plan is over and a node is still disturbed"
-    return ""
 
 
 def _intents(rollout, case):

@@ -7,7 +7,7 @@ import hypothesis.stateful as stateful
 from hypothesis import strategies as st
 
 from edgecloud.rollout import intent, ledger, messages, route, site, state
-from tests.rollout import search, sites, world
+from tests.rollout import rules, search, sites, world
 
 HOUR = 3600
 
@@ -55,7 +55,7 @@ class Rollouts(stateful.RuleBasedStateMachine):
         )
         accepted, before = self.case.accepted, self.rollout
         found = site.decide(ledger.Site(before, sight), accepted, self.now)
-        problem = search.grant_problem(self.case, before, sight, found, self.now)
+        problem = rules.grant_problem(self.case, before, sight, found, self.now)
         assert not problem, problem
         self.rollout = ledger.read(ledger.write(found.rollout))
         assert self.rollout == found.rollout
@@ -99,7 +99,7 @@ class Rollouts(stateful.RuleBasedStateMachine):
     def machines_are_sound(self):
         boxes = list(self.boxes.values())
         assert [box.wrong for box in boxes if box.wrong] == []
-        assert search.state_problem(self.case, self.rollout.phase, boxes) == ""
+        assert rules.state_problem(self.case, self.rollout.phase, boxes) == ""
 
     def teardown(self):
         """Let everybody be heard and every effect succeed: then it must end."""

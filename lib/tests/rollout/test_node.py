@@ -74,7 +74,7 @@ def test_given_a_power_cut_of_a_slot_when_back_then_one_system_runs_and_is_the_d
     assert box.wrong == ""
 
 
-def test_given_a_failed_validation_when_it_went_back_then_it_runs_what_it_ran_and_never_tries_again():
+def test_given_a_failed_validation_when_it_went_back_then_the_old_runs_and_the_new_is_burnt():
     box = outcome(run_to(begin(), State.VALIDATING), "fails (failed)")
 
     box = finish(box)

@@ -18,13 +18,13 @@ def test_given_a_plan_when_written_and_read_then_it_is_the_same_with_the_same_di
 
 
 def test_given_several_mistakes_when_read_then_all_are_named_at_once():
-    broken = sites.document(canary={"siz": 1}, windows=None, extra=1, limits={"per-domain": 0})
+    broken = sites.document(canary={"wide": 1}, windows=None, extra=1, limits={"per-domain": 0})
 
     with pytest.raises(plan.PlanError) as refused:
         plan.read(broken)
 
     said = {problem.partition(":")[0] for problem in refused.value.problems}
-    assert said == {"canary.siz", "windows", "extra", "limits.per-domain"}
+    assert said == {"canary.wide", "windows", "extra", "limits.per-domain"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,12 @@ def test_given_a_signature_when_added_then_the_digest_stays():
     signature = {"method": "ssh", "key-id": "site", "value": "c2ln"}
 
     assert sites.make(signature=signature).digest == sites.make().digest
+
+
+def test_given_a_canary_that_says_little_when_read_then_the_rest_keeps_its_defaults():
+    canary = sites.make(canary={"size": 2}).canary
+
+    assert (canary.name, canary.size, canary.soak_s) == ("canary", "2", 86400)
 
 
 def test_given_a_default_when_written_out_then_the_digest_stays():

@@ -67,9 +67,10 @@ def order(box: Box, given: messages.Order, work: route.Work, now: int) -> Box:
             after = _wrong(after, "I21 began without a grant")
     if _is_other(box.node, after.node) and not is_idle(box.node):
         after = _wrong(after, "I29 changed plans in the middle of one")
-    if after.node.state in (State.PREFLIGHT, State.GRANTED) and after.node.work:
-        if box.node.state is not after.node.state and after.node.work.digest != given.digest:
-            after = _wrong(after, "I16 works on another plan than was ordered")
+    is_new = box.node.state is not after.node.state and after.node.work
+    begins = is_new and after.node.state in (State.PREFLIGHT, State.GRANTED)
+    if begins and after.node.work.digest != given.digest:
+        after = _wrong(after, "I16 works on another plan than was ordered")
     return replace(after, read=max(box.read, given.stamp))
 
 

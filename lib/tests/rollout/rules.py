@@ -1,0 +1,222 @@
+"""The invariants, judged by counting afresh, with nothing of the core's own rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgecloud.rollout import ledger, messages, route, skew, state
+from tests.rollout import world
+
+Status, Phase = messages.Status, ledger.Phase
+BAD = {Status.DISRUPTED, Status.UNCOMMITTED, Status.REGRESSED, Status.QUARANTINED}
+ENDS = (Phase.COMPLETED, Phase.COMPLETED_WITH_DEBT)
+
+
+@dataclass
+class Judged:
+    """One decision, and what it was taken on."""
+
+    case: object
+    before: ledger.Rollout
+    sight: ledger.Sight
+    decision: object
+    now: int
+
+    @cached_property
+    def rollout(self):
+        return self.decision.rollout
+
+    @cached_property
+    def plan(self):
+        return self.case.accepted
+
+    @cached_property
+    def ups(self):
+        entries = self.rollout.entries
+        return [n for n in self.decision.granted if entries[n].verb is messages.Verb.GRANT]
+
+    @cached_property
+    def down(self):
+        said = self.sight.reports.items()
+        return {n for n, r in said if not r.ready or r.status in BAD} | set(self.sight.silent)
+
+    @cached_property
+    def held(self):
+        return {n for n, e in self.rollout.entries.items() if e.granted != messages.NEVER}
+
+    @cached_property
+    def fresh(self):
+        """Nodes that this decision adds to those that are unavailable."""
+        return [n for n in self.decision.granted if n not in self.down]
+
+    @cached_property
+    def is_together(self):
+        steps = self.rollout.steps
+        kinds = {steps[self.rollout.entries[n].order_step].kind for n in self.decision.granted}
+        return kinds == {route.Kind.LXD}
+
+
+def grant_problem(case, before, sight, decision, now) -> str:
+    judged = Judged(case, before, sight, decision, now)
+    return next((problem for rule in RULES for problem in rule(judged)), "")
+
+
+def _ending(judged: Judged) -> Iterator[str]:
+    rollout, before = judged.rollout, judged.before
+    owed = [e for e in rollout.entries.values() if e.step < len(rollout.steps) and not e.is_out]
+    if rollout.phase in ENDS and before.phase not in ENDS and any(not e.debt for e in owed):
+        yield "I18 ended before its last wave had"
+    if rollout.phase is Phase.COMPLETED and owed:
+        yield "I23 completed without a node that is owed"
+    if before.waves and (before.step, before.wave) != (rollout.step, rollout.wave):
+        left = [rollout.entries[n] for n in before.waves[before.wave]]
+        if any(e.step <= before.step and not e.is_out and not e.debt for e in left):
+            yield "I18 left a wave before it had ended"
+
+
+def _pausing(judged: Judged) -> Iterator[str]:
+    for name, entry in judged.rollout.entries.items() if judged.rollout.paused else ():
+        report = judged.sight.reports.get(name)
+        is_unread = report and report.seen < entry.stamp
+        if entry.verb is messages.Verb.GRANT and is_unread:
+            yield "I21 left a grant standing while paused"
+    if judged.ups and judged.rollout.paused:
+        yield "I21 granted while paused"
+
+
+def _counting(judged: Judged) -> Iterator[str]:
+    if judged.is_together:
+        return
+    busy, limits, members = judged.down | judged.held, judged.plan.limits, judged.case.members
+    if judged.fresh and len(busy) > int(limits.max_unavailable):
+        yield "I1 more nodes unavailable than the plan allows"
+    for domain in {members[n].domain for n in judged.fresh} - {""}:
+        if sum(members[n].domain == domain for n in busy) > limits.per_domain:
+            yield "I2 more nodes unavailable in a failure domain than the plan allows"
+
+
+def _voting(judged: Judged) -> Iterator[str]:
+    voters = {n for n, m in judged.case.members.items() if m.voter}
+    is_alone = len(voters) == 1 and judged.plan.drain.single_node == "accept-downtime"
+    at_work = {n for n, r in judged.sight.reports.items() if r.status in messages.DISRUPTED}
+    alive = (judged.sight.answering & voters) - judged.held - at_work
+    is_voter = bool(set(judged.decision.granted) & voters)
+    if is_voter and not is_alone and not judged.is_together and 2 * len(alive) <= len(voters):
+        yield "I3 no majority of voters would be left"
+
+
+def _waves(judged: Judged) -> Iterator[str]:
+    rollout, entries = judged.rollout, judged.rollout.entries
+    if any(judged.sight.reports[n].status is not Status.WAITING for n in judged.ups):
+        yield "I18 granted a node that does not wait"
+    for name in judged.ups:
+        at = entries[name].order_step
+        wave = next((i for i, names in enumerate(rollout.waves) if name in names), 0)
+        if at != rollout.step or not wave:
+            continue
+        early = [entries[m] for names in rollout.waves[:wave] for m in names]
+        if any(e.step <= at and not e.is_out and not e.debt for e in early):
+            yield "I18 granted a node before the wave before it was through"
+        if not any(entries[m].step > at for m in rollout.waves[0]):
+            yield "I18 granted a node without a canary that went through"
+
+
+def _order(judged: Judged) -> Iterator[str]:
+    members, entries = judged.case.members, judged.rollout.entries
+    for name in judged.ups:
+        at, role = entries[name].order_step, members[name].role
+        left = [m for m, e in entries.items() if e.step <= at and m != name]
+        is_kubernetes = judged.rollout.steps[at].kind is route.Kind.KUBERNETES
+        planes = [m for m in left if members[m].role == skew.CONTROL_PLANE]
+        if is_kubernetes and role == skew.WORKER and planes:
+            yield "I6 granted a worker before a control plane"
+        peers = [m for m in left if members[m].role == role and not entries[m].is_out]
+        is_last = entries[name].debt or not set(peers) - set(judged.sight.silent)
+        if members[name].coordinator and not is_last:
+            yield "I27 granted the coordinator's own node before its peers"
+
+
+def _holding(judged: Judged) -> Iterator[str]:
+    plan, sight = judged.plan, judged.sight
+    if not judged.decision.granted:
+        return
+    failed = sum(e.failed for e in judged.rollout.entries.values())
+    if judged.ups and failed >= plan.abort.node_failures:
+        yield "I19 granted although too many failed"
+    asked = [g.name for g in plan.gates if "before" in g.when and g.on_unknown == "block"]
+    if judged.ups and any(sight.gates.get(g) is not ledger.Verdict.PASS for g in asked):
+        yield "I20 granted while a gate did not pass"
+    if sight.foreign:
+        yield "I29 granted beside another tool's upgrade"
+    if not sight.clock_trusted:
+        yield "I14 granted by a clock that is not trusted"
+    if judged.ups and judged.now >= plan.expires:
+        yield "I17 granted after the plan expired"
+    if not any(_open(each, judged.now, plan.deadlines.node_s) for each in plan.windows):
+        yield "I14 granted what does not fit the window"
+
+
+def _open(win, now, needed):
+    """Windows of these cases are daily, in UTC, and inside one day."""
+    hours, minutes = win.start.split(":")
+    opening = now - now % 86400 + int(hours) * 3600 + int(minutes) * 60
+    return opening <= now and now + needed <= opening + win.length_s
+
+
+RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
+    _ending,
+    _pausing,
+    _counting,
+    _voting,
+    _waves,
+    _order,
+    _holding,
+)
+
+
+def is_in_flight(box: world.Box) -> bool:
+    return state.status(box.node) in messages.DISRUPTED
+
+
+def state_problem(case, phase, machines) -> str:
+    """Judge the machines as they truly are, whatever anybody was told."""
+    found = [*_disturbed(case, machines), *_versions(case, machines), *_over(phase, machines)]
+    return found[0] if found else ""
+
+
+def _disturbed(case, machines) -> Iterator[str]:
+    if case.accepted.targets.lxd is not None:
+        return
+    busy = [box for box in machines if is_in_flight(box)]
+    alone = [box for box in busy if box.node.back and box.node.rest is not state.State.SOAKING]
+    if len(busy) - len(alone) > int(case.accepted.limits.max_unavailable):
+        yield "I1 more machines are disturbed than the plan allows"
+    voters = [member.name for member in case.members.values() if member.voter]
+    if len(voters) > 1 and 2 * sum(box.node.name in voters for box in busy) >= len(voters):
+        yield "I3 the majority of voters is disturbed"
+
+
+def _versions(case, machines) -> Iterator[str]:
+    pairs = {(case.members[b.node.name].role, skew.parse(b.version)) for b in machines}
+    pairs = {(role, minor) for role, minor in pairs if minor}
+    planes = sorted(minor for role, minor in pairs if role == skew.CONTROL_PLANE)
+    if not planes:
+        return
+    if planes[-1].minor - planes[0].minor > 1:
+        yield "I4 control planes more than one minor apart"
+    if any(minor > planes[0] for role, minor in pairs if role == skew.WORKER):
+        yield "I6 a worker is newer than a control plane"
+    if any(planes[-1].minor - minor.minor > 3 for _, minor in pairs):
+        yield "I4 a kubelet is too old"
+
+
+def _over(phase, machines) -> Iterator[str]:
+    if phase not in ledger.TERMINAL or phase is Phase.COMPLETED_WITH_DEBT:
+        return
+    for box in machines:
+        if box.cordon not in ("", world.USER):
+            yield "I7 the plan is over and our cordon is still there"
+        if is_in_flight(box):
+            yield "I22 the plan is over and a node is still disturbed"
