@@ -60,7 +60,7 @@ def _members(size: int) -> list[inventory.Member]:
 
 
 def median_ms(size: int) -> float:
-    """Return the median time of one decision."""
+    """Return the median processor time of one decision, so that neighbours do not count."""
     measured, accepted = make_site(size)
     times = list[float]()
     for _ in range(REPEATS):
