@@ -1,0 +1,33 @@
+"""What the documentation tells its readers to type works, and prints what it says it does."""
+
+import pathlib
+
+import pytest
+
+from edgelab import juju_commands, model, walkthrough
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+PAGES = (
+    "docs/tutorial/a-site-on-three-pis.md",
+    "docs/how-to/add-a-pi.md",
+    "docs/how-to/remove-a-pi.md",
+    "docs/how-to/replace-a-pi.md",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_given_a_page_when_its_commands_are_run_then_they_print_what_it_shows(path, tmp_path):
+    page = (REPOSITORY / path).read_text(encoding="utf-8")
+
+    with model.Model(tmp_path) as juju:
+        today = walkthrough.rewritten(page, juju_commands.Shell(juju, REPOSITORY))
+
+    assert today == page, "run: PYTHONPATH=lib python -m edgelab.walkthrough " + path
+
+
+def test_given_the_tutorial_when_read_then_it_types_every_kind_of_command_it_explains():
+    page = (REPOSITORY / PAGES[0]).read_text(encoding="utf-8")
+
+    typed = {line.split()[1] for line in walkthrough.commands_of(page)}
+
+    assert {"add-machine", "deploy", "status", "run", "config", "remove-unit"} <= typed
