@@ -34,6 +34,9 @@ COMPONENT = "component"
 COS_AGENT = "cos-agent"
 ARCHIVE = "snap-installation"
 
+EVIDENCE = 50
+"""How many departures a unit remembers; the leader needs each for a few hooks only."""
+
 WAKE_UP_S = 20
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -128,24 +131,26 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
     def _take_part(self, config: node_config.NodeConfig) -> None:
         """Say who this node is; join, or restart, when it is this unit's turn."""
+        if joining.try_to_join(self._host, self._joiner, config.role):
+            self._look_again()
         turn = self._joiner.record().turn
-        wants_turn = self._is_joined and upkeep.wants_turn(self._host, config, [self._address])
-        if wants_turn and turn is not None and turn.unit == self.unit.name:
-            self.unit.status = ops.MaintenanceStatus("restarting MicroK8s, as its turn has come")
+        has_turn = turn is not None and turn.unit == self.unit.name
+        if has_turn and upkeep.wants_turn(self._host, config, [self._address]):
             self._attempt(self._use_turn)
-            wants_turn = not self._is_ready
-        tried = joining.take_part(
+        due = self._is_joined and upkeep.wants_turn(self._host, config, [self._address])
+        joining.say(
             self._host,
             self._joiner,
+            self._view,
             unit=self.unit.name,
             address=self._address,
             role=config.role,
-            wants_turn=wants_turn,
+            # Who restarted gives its turn back only when it is ready again.
+            wants_turn=due or (has_turn and not self._is_ready),
         )
-        if tried:
-            self._look_again()
 
     def _use_turn(self) -> None:
+        self.unit.status = ops.MaintenanceStatus("restarting MicroK8s, as its turn has come")
         upkeep.use_turn(self._host)
         self._look_again()
 
@@ -170,8 +175,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     def _act_for_all(self, config: node_config.NodeConfig) -> None:
         """As the steward, act for the cluster."""
         self._steward = stewardship.Steward(self._host, self._members, self._address)
-        self._steward.act(config)
-        self._look_again()
+        if self._steward.act(config, self._view):
+            self._look_again()
 
     def _look_after(self, config: node_config.NodeConfig) -> None:
         """Ensure what stands around the node, and tell the charms beside it what runs here."""
@@ -224,9 +229,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """Note who left. Only that counts as evidence; who leaves notes nobody."""
         if event.departing_unit is None or event.departing_unit == self.unit:
             return
-        mine = self._members.my_acts()
-        departed = tuple(sorted({*mine.departed, event.departing_unit.name}))
-        self._members.publish_acts(dataclasses.replace(mine, departed=departed))
+        if self._role == cluster_join.CONTROL_PLANE:
+            mine = self._members.my_acts()
+            earlier = [name for name in mine.departed if name != event.departing_unit.name]
+            departed = (*earlier, event.departing_unit.name)[-EVIDENCE:]
+            self._members.publish_acts(dataclasses.replace(mine, departed=departed))
         self._on_reconcile(event)
 
     def _on_secret_expired(self, event: ops.SecretExpiredEvent) -> None:
@@ -378,7 +385,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         workers_alone = self._role == cluster_join.WORKER and self._joiner.relation is None
         missing = ("missing relation: control-plane",) if workers_alone else ()
         unfit = (self._unfit,) if self._unfit else ()
-        notes = upkeep.notes(self._host, config, steward=self._is_steward) if config else ()
+        notes = self._notes(config) if config is not None and installed else ()
         return node_status.Facts(
             unit=self.unit.name,
             role=self._role,
@@ -392,6 +399,13 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             speaks_for_all=self._role == cluster_join.CONTROL_PLANE and self.unit.is_leader(),
             notes=notes,
         )
+
+    def _notes(self, config: node_config.NodeConfig) -> tuple[str, ...]:
+        """What is worth knowing but stops nothing."""
+        found = upkeep.notes(self._host, config, steward=self._is_steward)
+        node = self._view.node(microk8s.node_name(self._host)) if self._view else None
+        ahead = node_config.track_note(config, node.kubelet_version if node else None)
+        return (*found, *([ahead] if ahead else []))
 
     def _domain(self, config: node_config.NodeConfig) -> node_args.Domain:
         zone = ops.JujuContext.from_environ().availability_zone or ""

@@ -46,41 +46,46 @@ class Attempt:
     error: str = ""
 
 
-def take_part(
+def try_to_join(host: machines.Host, end: cluster_join.JoinerEnd, role: str) -> bool:
+    """Use the offer made to this unit, if there is a new one. Return whether an attempt was made.
+
+    After one, nothing that was seen of the cluster before holds any more.
+    """
+    record, offer = end.record(), end.offer()
+    if offer is None or not should_join(offer, last_attempt(host), record, host.now()):
+        return False
+    url = end.url(offer)
+    if url is None:
+        return False
+    _join(host, url, offer.attempt, role)
+    return True
+
+
+def say(
     host: machines.Host,
     end: cluster_join.JoinerEnd,
+    view: ClusterView | None,
     *,
     unit: str,
     address: str,
     role: str,
     wants_turn: bool,
-) -> bool:
-    """Use the offer made to this unit, if there is a new one, and say who this node is.
-
-    Returns:
-        Whether an attempt to join was made, so that what was seen before no longer holds.
-    """
-    record, now = end.record(), host.now()
-    offer, last = end.offer(), last_attempt(host)
-    tried = False
-    if offer is not None and should_join(offer, last, record, now):
-        url = end.url(offer)
-        if url is not None:
-            last, tried = _join(host, url, offer.attempt, role), True
+) -> None:
+    """Publish who this node is, and whether it is in the cluster as seen now."""
     identity = identify(host, address=address, role=role)
     # Whoever joins while its own launch configuration is being applied has it applied on top.
-    if identity is not None and microk8s.is_launched(host):
-        said = report(
-            identity,
-            unit=unit,
-            record=record,
-            last=last,
-            seen=is_seen(look(host), identity),
-            wants_turn=wants_turn,
-            now=host.now(),
-        )
-        end.publish(said)
-    return tried
+    if identity is None or not microk8s.is_launched(host):
+        return
+    said = report(
+        identity,
+        unit=unit,
+        record=end.record(),
+        last=last_attempt(host),
+        seen=is_seen(view, identity),
+        wants_turn=wants_turn,
+        now=host.now(),
+    )
+    end.publish(said)
 
 
 def look(host: machines.Host) -> ClusterView | None:
@@ -100,7 +105,7 @@ def is_seen(view: ClusterView | None, identity: Identity) -> bool:
     return worker or view.member(identity.address) is not None
 
 
-def _join(host: machines.Host, url: str, number: int, role: str) -> Attempt:
+def _join(host: machines.Host, url: str, number: int, role: str) -> None:
     """Make an attempt. That it ends well says little: the facts are looked at after."""
     attempt = Attempt(number, host.now())
     remember(host, attempt)
@@ -108,9 +113,7 @@ def _join(host: machines.Host, url: str, number: int, role: str) -> Attempt:
         microk8s.join(host, url, worker=role == cluster_join.WORKER)
     except microk8s.MicroK8sError as e:
         microk8s.clear_stale_join(host)
-        attempt = dataclasses.replace(attempt, error=str(e))
-        remember(host, attempt)
-    return attempt
+        remember(host, dataclasses.replace(attempt, error=str(e)))
 
 
 def identify(host: machines.Host, *, address: str, role: str) -> Identity | None:

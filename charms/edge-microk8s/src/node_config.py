@@ -172,6 +172,14 @@ def track_problem(config: NodeConfig, installed: str | None) -> str | None:
     )
 
 
+def track_note(config: NodeConfig, installed: str | None) -> str | None:
+    """Return what to say of a channel whose version is above the one installed."""
+    found = re.match(r"v?1\.([0-9]+)", installed or "")
+    if found is None or config.minor <= int(found.group(1)):
+        return None
+    return f"channel={config.channel} is for new nodes: this one stays on {installed}"
+
+
 def _problems(config: NodeConfig) -> Iterator[str]:
     for field in dataclasses.fields(config):
         option = field.name.replace("_", "-")

@@ -46,13 +46,21 @@ class Steward:
     busy: bool = False
     """Whether a change was made that others may follow."""
 
-    def act(self, config: NodeConfig) -> None:
+    def act(self, config: NodeConfig, view: ClusterView | None) -> bool:
         """Take out who left, make the offer that is due, care for what all share.
 
-        Raises what a command raises that the cluster refused; the next hook goes on.
+        Args:
+            config: the options.
+            view: the cluster as seen in this hook; None if it did not answer.
+
+        Returns:
+            Whether something was done to the cluster, so that the view no longer holds.
+
+        Raises failures.WorkloadError for what the cluster refused; the next hook goes on.
         """
         record, mine = self.members.record(), self.members.my_acts()
-        view = cluster_view.look(self.host, live=bool(membership.leaving(record)))
+        if view is None or membership.leaving(record) or record.admission is not None:
+            view = cluster_view.look(self.host, live=True)
         self._adopt_addons(record)
         present = self.members.reports()
         acts = dataclasses.replace(
@@ -69,6 +77,7 @@ class Steward:
         self.members.publish_acts(
             dataclasses.replace(acts, holding=self.holding or None, addons=addons)
         )
+        return self.busy or bool(acts.gone)
 
     def _adopt_addons(self, record: cluster_join.ClusterRecord) -> None:
         """Go on with the add-ons where the last steward stopped."""

@@ -224,3 +224,22 @@ def test_given_a_lower_track_when_compared_then_it_is_refused():
         "channel=1.34 is below the installed 1.35.2, and the datastore cannot go back: set it to"
         " 1.35/stable or above"
     )
+
+
+@pytest.mark.parametrize(
+    ("channel", "installed", "note"),
+    [
+        pytest.param(
+            "1.36", "v1.35.2", "1.36 is for new nodes: this one stays on v1.35.2", id="above"
+        ),
+        pytest.param("1.35", "v1.35.2", None, id="same"),
+        pytest.param("1.36", None, None, id="not installed"),
+    ],
+)
+def test_given_a_channel_above_the_installed_version_when_asked_then_it_says_so(
+    channel, installed, note
+):
+    said = node_config.track_note(node_config.NodeConfig(channel=channel), installed)
+
+    assert (said or "").endswith(note or "")
+    assert (said is None) is (note is None)
