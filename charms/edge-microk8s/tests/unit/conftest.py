@@ -3,12 +3,15 @@
 import dataclasses
 
 import pytest
+from ops import testing
 
+import charm
 import microk8s
 import quorum
 from cluster_view import ClusterView
+from edgecloud import host as machines
 from edgecloud.host import kubectl
-from edgecloud.interfaces.cluster_join import Member
+from edgecloud.interfaces.cluster_join import ClusterRecord, Member
 from edgelab import pi
 
 READY = kubectl.Readiness.READY
@@ -121,3 +124,58 @@ def member():
         return Member(f"edge-a/{number}", f"pi-{number}", address, role, state, since)
 
     return make
+
+
+class Unit:
+    """One unit of the charm on a simulated Pi, told of events through ``ops.testing``."""
+
+    def __init__(self, pis, number, app="edge-a"):
+        self.pis, self.number = pis, number
+        self.ctx = testing.Context(charm.EdgeMicroK8sCharm, app_name=app, unit_id=number)
+
+    def state(self, *relations, **fields):
+        address = self.pis.address(self.number)
+        bind = [testing.BindAddress([testing.Address(address)])]
+        networks = {testing.Network("cluster", bind, ingress_addresses=[address])}
+        archive = self.pis.world.root / "empty"
+        archive.touch()
+        resources = {testing.Resource(name="snap-installation", path=archive)}
+        return testing.State(relations=relations, networks=networks, resources=resources, **fields)
+
+    def dispatch(self, event, state):
+        former = machines.use(self.pis.host(self.number))
+        try:
+            return self.ctx.run(event, state)
+        finally:
+            machines.use(former)
+
+    def update(self, *relations, **fields):
+        """Run update-status, and return the state that it leaves."""
+        return self.dispatch(self.ctx.on.update_status(), self.state(*relations, **fields))
+
+    def act(self, name, *relations, **params):
+        """Run an action, and return its results."""
+        self.dispatch(self.ctx.on.action(name, params=params), self.state(*relations))
+        return self.ctx.action_results
+
+
+@pytest.fixture
+def unit(pis):
+    """Make a unit on a machine, by its number."""
+    return lambda number, **named: Unit(pis, number, **named)
+
+
+@pytest.fixture
+def cluster(pis, member):
+    """The record of a cluster of which these numbers are members, the first its steward."""
+
+    def record(*numbers, **fields):
+        plain = {
+            "cluster": microk8s.authority(pis.host(0)),
+            "steward": f"edge-a/{numbers[0]}",
+            "members": tuple(member(number) for number in numbers),
+            "endpoints": tuple(f"{pis.address(number)}:16443" for number in numbers),
+        }
+        return ClusterRecord(**{**plain, **fields})
+
+    return record

@@ -139,14 +139,19 @@ def test_given_no_certificates_yet_when_identified_then_there_is_nobody(pis):
 
 
 def take_part(pis, end, number=1, role="control-plane"):
-    return joining.take_part(
-        pis.host(number),
+    """Do what the charm does in a hook, and return whether an attempt was made."""
+    host = pis.host(number)
+    tried = joining.try_to_join(host, end, role)
+    joining.say(
+        host,
         end,
+        joining.look(host),
         unit=f"edge-a/{number}",
         address=pis.address(number),
         role=role,
         wants_turn=False,
     )
+    return tried
 
 
 @pytest.fixture
