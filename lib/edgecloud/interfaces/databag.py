@@ -23,14 +23,8 @@ Model = TypeVar("Model")
 
 def load(cls: type[Model], data: Mapping[str, str]) -> Model:
     """Return the data class that a databag holds; absent and unfit fields keep their defaults."""
-    decoded: dict[str, Any] = {}
-    for name in _fields(cls):
-        if name in data:
-            try:
-                decoded[name] = json.loads(data[name])
-            except (ValueError, RecursionError):
-                continue  # Written by something that does not speak this interface.
-    return _build(cls, decoded)
+    known = {name: data[name] for name in _fields(cls) if name in data}
+    return cast("Model", _load(cls, tuple(known.items())))
 
 
 def save(value: Any, bag: ops.RelationDataContent) -> bool:
@@ -48,6 +42,18 @@ def save(value: Any, bag: ops.RelationDataContent) -> bool:
     if changes:
         bag.update(changes)
     return bool(changes)
+
+
+@functools.lru_cache(maxsize=64)
+def _load(cls: type, known: tuple[tuple[str, str], ...]) -> object:
+    """Decode what is known of a data class; a hook looks at the same databag many times."""
+    decoded: dict[str, Any] = {}
+    for name, text in known:
+        try:
+            decoded[name] = json.loads(text)
+        except ValueError:
+            continue  # Written by something that does not speak this interface.
+    return _build(cls, decoded)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
 
@@ -38,13 +39,14 @@ def load(machine: machines.Machine, text: str) -> None:
 
 def admits(machine: machines.Machine, source: str, port: int) -> bool:
     """Return whether the filter lets a TCP connection from this address in."""
-    for text in machine.nft.values():
-        sets = {match[1]: _set_elements(match[0]) for match in _SET.finditer(text)}
-        for verdict in _verdicts(text, sets, source, port):
-            if verdict == "drop":
-                return False
-            break
-    return True
+    return all(_table_admits(text, source, port) for text in machine.nft.values())
+
+
+@functools.lru_cache(maxsize=4096)
+def _table_admits(text: str, source: str, port: int) -> bool:
+    sets = {match[1]: _set_elements(match[0]) for match in _SET.finditer(text)}
+    verdicts = _verdicts(text, sets, source, port)
+    return not verdicts or verdicts[0] != "drop"
 
 
 def _verdicts(text: str, sets: dict[str, list[str]], source: str, port: int) -> list[str]:
