@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edgecloud import host
-from edgecloud.agent import effects, exchange, facts, health, journal, seen
+from edgecloud.agent import effects, exchange, facts, healing, health, journal, seen
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, EffectError
-from edgecloud.rollout import node, orders, state
+from edgecloud.rollout import messages, node, orders, state
 
 _MOST_STEPS = 200
 """More than any upgrade has; a wake-up that takes more goes round in circles."""
@@ -22,6 +22,11 @@ _MOST_STEPS = 200
 
 def _no_boundary(name: str) -> None:
     """Pass a point between two things that a power cut can come between."""
+
+
+def _is_disturbed(of: state.Node) -> bool:
+    """Return whether an upgrade is what a node may be ill of just now."""
+    return state.status(of) in messages.DISRUPTED
 
 
 @dataclass
@@ -87,13 +92,13 @@ class Agent:
         """Obey what is new; what cannot be read is reported, and what is under way goes on."""
         self.problem = ""
         try:
-            inbox = exchange.read_inbox(self.machine, self.settings)
+            inbox = exchange.read_inbox(self.machine)
+            if inbox is None or not orders.is_news(self.node, inbox.order):
+                return
+            exchange.admit(self.machine, self.settings, inbox)
         except exchange.ExchangeError as e:
             self.problem = str(e)
             return
-        if inbox is None or not orders.is_news(self.node, inbox.order):
-            return
-        exchange.keep_plan(self.machine, inbox.plan)
         work = inbox.work if inbox.order.part else None
         self._look()
         self._take(state.Ordered(inbox.order, work, self.facts, self._now()), "order")
@@ -120,12 +125,21 @@ class Agent:
     def _tick(self) -> None:
         """Count the time that a soak has been seen alive."""
         seconds = seen.seconds(self.machine, self.facts.boot)
-        if self.node.state is not state.State.SOAKING:
+        if _is_disturbed(self.node):
             return
         verdict = health.run(self.machine, self.settings)
+        if self.node.state is not state.State.SOAKING:
+            self._tend(verdict)
+            return
         event = state.Ticked(self.facts, self._now(), seconds, verdict.is_well)
         if self._take(event, "tick" if verdict.is_well else f"tick: {verdict}"):
             self._continue()
+
+    def _tend(self, verdict: health.Verdict) -> None:
+        """Try a remedy if this machine is ill and no upgrade is to blame."""
+        healing.tend(self.machine, self.settings, verdict)
+        if healing.is_at_an_end(self.machine, verdict):
+            self.problem = f"nothing helps: {verdict}"
 
     def _continue(self) -> None:
         """Do at once what a tick gave to do: a rollback does not wait for the next wake-up."""

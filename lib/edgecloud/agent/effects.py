@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edgecloud.agent import floors, health, kube, kubernetes_step
+from edgecloud.agent import floors, health, kube, kubernetes_step, slot_step
 from edgecloud.agent.context import Context, Driver, EffectError
 from edgecloud.host import failures, kubectl, snap, systemd
 from edgecloud.rollout import route, skew, state
@@ -12,7 +12,10 @@ from edgecloud.rollout import route, skew, state
 Effect = state.Effect
 Failures = (kubectl.KubectlError, snap.SnapError, systemd.SystemdError, *failures.FAILURES)
 
-DRIVERS: Mapping[route.Kind, Driver] = {route.Kind.KUBERNETES: kubernetes_step.DRIVER}
+DRIVERS: Mapping[route.Kind, Driver] = {
+    route.Kind.KUBERNETES: kubernetes_step.DRIVER,
+    route.Kind.OS: slot_step.DRIVER,
+}
 
 _STEADY_S = 45
 """So long must a node be well without a break: some builds come up and fall over later."""

@@ -26,6 +26,7 @@ class Inbox:
     order: messages.Order
     plan: plan.Plan
     member: inventory.Member
+    signature: str = ""
 
     @property
     def work(self) -> route.Work:
@@ -33,21 +34,21 @@ class Inbox:
         return route.work(self.plan, self.order.part, self.order.wave, self.member)
 
 
-def write_inbox(machine: host.Host, inbox: Inbox, signature: str = "") -> bool:
+def write_inbox(machine: host.Host, inbox: Inbox) -> bool:
     """Hand an order to the agent. Return whether it is another than before."""
     document = {
         "schema": SCHEMA,
         "order": messages.write(inbox.order),
         "plan": plan.canonical(inbox.plan),
-        "signature": signature,
+        "signature": inbox.signature,
         "member": inventory.write({inbox.member.name: inbox.member})[0],
     }
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     return machine.write(paths.INBOX, text, mode=0o600)
 
 
-def read_inbox(machine: host.Host, settings: machine_settings.Settings) -> Inbox | None:
-    """Return what the inbox says; None if there is none. Raise if it may not be acted on."""
+def read_inbox(machine: host.Host) -> Inbox | None:
+    """Return what the inbox says; None if there is none. Raise if it cannot be read."""
     try:
         text = machine.read(paths.INBOX)
     except FileNotFoundError:
@@ -63,21 +64,18 @@ def read_inbox(machine: host.Host, settings: machine_settings.Settings) -> Inbox
         raise ExchangeError(f"the inbox cannot be read: {e}") from e
     if order.digest and order.digest != accepted.digest:
         raise ExchangeError("the order is bound to another plan than it came with")
-    if settings.sign == "required":
-        _verify(machine, accepted, document.get("signature", ""))
-    return Inbox(order, accepted, member)
+    return Inbox(order, accepted, member, str(document.get("signature", "")))
 
 
-def _verify(machine: host.Host, accepted: plan.Plan, signature: str) -> None:
+def admit(machine: host.Host, settings: machine_settings.Settings, inbox: Inbox) -> None:
+    """Take a plan in, if somebody signed it whom this machine trusts, and keep it."""
     try:
-        signing.verify(machine, plan.canonical(accepted), signature)
+        if settings.sign == "required":
+            signing.verify(machine, plan.canonical(inbox.plan), inbox.signature)
     except signing.SignatureError as e:
         raise ExchangeError(str(e)) from e
-
-
-def keep_plan(machine: host.Host, accepted: plan.Plan) -> None:
-    """Keep a plan for as long as work of it may be under way, whatever the inbox says later."""
-    machine.write(f"{paths.PLANS}/{accepted.digest}.json", plan.canonical(accepted), mode=0o600)
+    path = f"{paths.PLANS}/{inbox.plan.digest}.json"
+    machine.write(path, plan.canonical(inbox.plan), mode=0o600)
 
 
 def kept_plan(machine: host.Host, digest: str) -> plan.Plan | None:

@@ -1,0 +1,117 @@
+"""How the agent is started: a path, a timer, and a service that ends when all is done."""
+
+from __future__ import annotations
+
+from edgecloud import host
+from edgecloud.agent import paths
+from edgecloud.host import failures, systemd
+
+NAME = "edge-agent"
+PROGRAM = "/usr/lib/edge-agent/edge-agent.pyz"
+PYTHON = "/usr/bin/python3"
+PIBOOT_VALIDATE = "/etc/flash-kernel/piboot-validate"
+
+SERVICE = f"""\
+[Unit]
+Description=Carry out the upgrades that this machine was granted
+After=local-fs.target snapd.service
+
+[Service]
+Type=oneshot
+ExecStart={PYTHON} {PROGRAM} wake
+TimeoutStartSec=infinity
+KillMode=mixed
+Nice=5
+IOSchedulingClass=best-effort
+IOSchedulingPriority=6
+"""
+PATH = f"""\
+[Unit]
+Description=Wake the upgrade agent when it is told something
+
+[Path]
+PathChanged={paths.INBOX}
+PathChanged={paths.VETO}
+Unit={NAME}.service
+
+[Install]
+WantedBy=paths.target
+"""
+TIMER = f"""\
+[Unit]
+Description=Wake the upgrade agent once a minute
+
+[Timer]
+OnBootSec=20s
+OnUnitInactiveSec=60s
+AccuracySec=5s
+Unit={NAME}.service
+
+[Install]
+WantedBy=timers.target
+"""
+DEADLINE_SERVICE = f"""\
+[Unit]
+Description=Leave a system on trial that was not found good in time
+
+[Service]
+Type=oneshot
+ExecStart={PYTHON} {PROGRAM} give-up
+"""
+DEADLINE_TIMER = f"""\
+[Unit]
+Description=How long a system on trial has to prove itself
+
+[Timer]
+OnBootSec=20min
+Unit={NAME}-deadline.service
+
+[Install]
+WantedBy=timers.target
+"""
+TEXTS = {
+    f"{NAME}.service": SERVICE,
+    f"{NAME}.path": PATH,
+    f"{NAME}.timer": TIMER,
+    f"{NAME}-deadline.service": DEADLINE_SERVICE,
+    f"{NAME}-deadline.timer": DEADLINE_TIMER,
+}
+STARTED = (f"{NAME}.path", f"{NAME}.timer", f"{NAME}-deadline.timer")
+VALIDATE = f"""\
+#!/bin/sh
+# The same checks by which the upgrade agent judges this machine; nothing outside it is asked.
+exec {PYTHON} {PROGRAM} validate --seconds 300
+"""
+_TIMEOUT_S = 60
+
+
+def ensure(machine: host.Host) -> bool:
+    """Ensure that the agent is started when it should be. Return whether anything changed."""
+    changed = [
+        name for name, text in TEXTS.items() if machine.write(f"{systemd.UNITS}/{name}", text)
+    ]
+    if machine.exists("/etc/flash-kernel"):
+        machine.write(PIBOOT_VALIDATE, VALIDATE, mode=0o755)
+    if changed:
+        _systemctl(machine, "daemon-reload")
+        _systemctl(machine, "enable", "--now", *STARTED)
+    return bool(changed)
+
+
+def remove(machine: host.Host) -> bool:
+    """Remove the agent's units. Return whether any was there."""
+    present = [name for name in TEXTS if machine.exists(f"{systemd.UNITS}/{name}")]
+    if not present:
+        return False
+    _systemctl(machine, "disable", "--now", *(name for name in STARTED if name in present))
+    for name in present:
+        machine.remove(f"{systemd.UNITS}/{name}")
+    _systemctl(machine, "daemon-reload")
+    return True
+
+
+def _systemctl(machine: host.Host, *words: str) -> None:
+    try:
+        machine.run((systemd.SYSTEMCTL, *words), timeout_s=_TIMEOUT_S)
+    except failures.FAILURES as e:
+        raise systemd.SystemdError(failures.explain(e, f"systemctl {words[0]}")) from e

@@ -1,0 +1,112 @@
+"""The ladder of remedies: its order, its patience, and a budget that no reboot resets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecloud.agent import heal, healing
+from edgelab import pi
+
+Rung = heal.Rung
+
+
+def climb(failed, minutes, can_fall_back=False):
+    """Return the rungs of a machine that stays ill, with the minute of each."""
+    history, found = heal.History(), []
+    for minute in range(minutes):
+        now = 1_800_000_000 + 60 * minute
+        history = heal.observe(history, failed, now)
+        rung = heal.choose(history, failed, now, can_fall_back=can_fall_back)
+        if rung:
+            history = heal.record(history, rung, failed, now)
+            found.append(rung)
+    return found
+
+
+def test_given_an_ill_kubelet_when_nothing_helps_then_the_ladder_is_climbed_once():
+    found = climb(["kubelet"], 600)
+
+    assert found == [Rung.RESTART, Rung.CONTAINERD, Rung.PRUNE, Rung.REBOOT, Rung.SHOUT]
+
+
+def test_given_a_second_system_when_nothing_helps_then_it_is_booted_before_shouting():
+    found = climb(["application"], 600, can_fall_back=True)
+
+    assert found == [Rung.REBOOT, Rung.FALL_BACK, Rung.SHOUT]
+
+
+def test_given_a_short_illness_when_it_passes_then_nothing_is_tried():
+    history = heal.observe(heal.History(), ["kubelet"], 1000)
+
+    assert heal.choose(history, ["kubelet"], 1000 + 60, can_fall_back=False) is None
+
+
+def test_given_an_hour_of_health_when_it_falls_ill_again_then_the_ladder_begins_anew():
+    history = heal.History(since_well=(Rung.RESTART.value,))
+    history = heal.observe(history, [], 1000)
+
+    assert heal.observe(history, [], 1000 + heal.WELL_S).since_well == ()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4_000_000_000),
+            st.sets(st.sampled_from(["kubelet", "containerd", "disk", "application"])),
+        ),
+        max_size=200,
+    )
+)
+def test_given_any_clock_when_never_well_for_long_then_it_reboots_at_most_once(looks):
+    history, rebooted = heal.History(), 0
+    for now, failed in looks:
+        ill = failed or {"kubelet"}
+        history = heal.read(heal.write(heal.observe(history, ill, now)))
+        rung = heal.choose(history, ill, now, can_fall_back=False)
+        if rung:
+            history = heal.record(history, rung, ill, now)
+            rebooted += rung is Rung.REBOOT
+
+    assert rebooted <= 1
+
+
+@pytest.fixture
+def kubelet_down(single):
+    """A machine whose kubelet never comes back by itself."""
+    single.machine(0).node.sick = "crash:0"
+    single.wait(5)
+    return single
+
+
+def test_given_a_dead_kubelet_when_restarting_helps_then_nothing_more_is_done(kubelet_down):
+    kubelet_down.machine(0).node.sick = ""
+
+    kubelet_down.wake_for(0, 300)
+
+    assert [each.rung for each in healing.look(kubelet_down.host(0)).tried] == ["restart-service"]
+
+
+def test_given_a_dead_kubelet_when_nothing_helps_then_it_reboots_once_and_says_so(kubelet_down):
+    for _ in range(120):
+        kubelet_down.wait(60)
+        try:
+            kubelet_down.wake(0)
+        except pi.PowerCut:
+            continue
+    boots = kubelet_down.machine(0).boots
+
+    said = kubelet_down.host(0).read("/var/lib/edge-agent/outbox.json")
+
+    assert boots == 2
+    assert (
+        "nothing helps: kubelet" in said
+        or healing.look(kubelet_down.host(0)).tried[-1].rung == "shout"
+    )
+
+
+def test_given_an_upgrade_under_way_when_the_machine_is_ill_then_no_remedy_is_tried(pair):
+    pair.spoil(1, "sick")
+
+    pair.upgrade(1)
+
+    assert not healing.look(pair.host(1)).tried

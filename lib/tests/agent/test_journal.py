@@ -1,0 +1,109 @@
+"""The journal: torn tails, flipped bits, rotation, and the chain across them."""
+
+import dataclasses
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from edgecloud import host
+from edgecloud.agent import journal, paths
+from edgecloud.rollout import audit, state
+
+QUICK = limits(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def node(name="idle", **changes):
+    return state.Node("pi-1", state=state.State(name), **changes)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return host.LocalHost(tmp_path)
+
+
+def fill(machine, *names):
+    made = journal.Journal(machine)
+    for at, name in enumerate(names):
+        made.append(at, node(name, reason=f"step {at}"), "event")
+    return machine.path(paths.JOURNAL)
+
+
+def test_given_nothing_when_read_then_nothing_is_remembered(machine):
+    found = journal.Journal(machine)
+
+    assert found.node is None
+    assert found.head == ""
+
+
+def test_given_lines_when_read_again_then_the_last_one_holds(machine):
+    fill(machine, "preflight", "staging")
+
+    assert journal.Journal(machine).node == node("staging", reason="step 1")
+
+
+@QUICK
+@given(cut=st.integers(1, 5000))
+def test_given_a_torn_tail_when_read_then_the_lines_before_it_hold(tmp_path_factory, cut):
+    machine = host.LocalHost(tmp_path_factory.mktemp("journal"))
+    file = fill(machine, "preflight", "staging", "waiting")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: max(0, len(whole) - cut)])
+    left = file.read_bytes().count(b"\n")
+
+    found = journal.Journal(machine)
+    found.append(9, node("granted"), "event")
+
+    assert len(found.entries) == left + 1
+    assert journal.Journal(machine).node == node("granted")
+
+
+@QUICK
+@given(at=st.integers(0, 5000), bit=st.integers(0, 7))
+def test_given_a_flipped_bit_when_read_then_no_line_from_there_on_is_believed(
+    tmp_path_factory, at, bit
+):
+    machine = host.LocalHost(tmp_path_factory.mktemp("journal"))
+    file = fill(machine, "preflight", "staging", "waiting")
+    raw = bytearray(file.read_bytes())
+    raw[at % len(raw)] ^= 1 << bit
+    file.write_bytes(bytes(raw))
+
+    found = journal.Journal(machine)
+
+    assert len(found.entries) == bytes(raw[: at % len(raw)]).count(b"\n")
+
+
+def test_given_a_large_journal_when_it_turns_over_then_node_and_chain_go_on(machine, monkeypatch):
+    monkeypatch.setattr(journal, "LARGEST", 2000)
+
+    fill(machine, *(["preflight", "staging"] * 20))
+
+    assert journal.Journal(machine).node == node("staging", reason="step 39")
+    assert audit.first_bad(journal.chain(machine)) is None
+    assert journal.Journal(machine).link.seq == 40
+
+
+def test_given_a_rewritten_link_when_the_chain_is_checked_then_it_breaks_there(machine):
+    fill(machine, "preflight", "staging", "waiting")
+    links = journal.chain(machine)
+
+    forged = dataclasses.replace(links[1], entry={**links[1].entry, "to": "done"})
+
+    assert audit.first_bad([links[0], forged, links[2]]) == 2
+
+
+def test_given_a_full_disk_when_written_then_nothing_is_believed_to_be_written(
+    machine, monkeypatch
+):
+    made = journal.Journal(machine)
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal, "_append", refuse)
+
+    with pytest.raises(journal.JournalError):
+        made.append(1, node("preflight"), "event")
+    assert made.node is None

@@ -1,0 +1,331 @@
+"""Two systems on one board: power cuts at every write, bad images, and who is never written."""
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+
+import pytest
+
+from edgecloud.agent import (
+    agent,
+    exchange,
+    journal,
+    paths,
+    settings,
+    signing,
+    slot_boot,
+    slot_disk,
+    trial,
+)
+from edgecloud.rollout import audit, inventory, messages, plan, state
+from edgelab.pi import two_slots
+
+State = state.State
+OLD = "os:127.0.0.1:1/site/os@sha256:" + "0" * 64
+IMAGE = b"new system " * 110_000
+
+
+class Cut(BaseException):
+    """Power went."""
+
+
+@dataclasses.dataclass
+class Bench:
+    board: two_slots.Board
+    registry: two_slots.Registry
+    key: object
+    serial: int = 0
+
+    def plan(self, image=IMAGE, **changes):
+        ref = changes.pop("ref", None) or self.registry.push(image)
+        document = {
+            "apiVersion": plan.API_VERSION,
+            "kind": plan.KIND,
+            "id": "os-1",
+            "expires": "2030-02-01T00:00:00Z",
+            "windows": "always",
+            "targets": {"os": {"kind": "ab-image", "version": "26.04.2", "ref": ref}},
+            "canary": {"name": "canary", "size": "1", "soak": "2m"},
+            "floors": {"free-mib": 0},
+            "deadlines": {"validate": "120s"},
+            **changes,
+        }
+        return plan.read(document)
+
+    def sign(self, accepted):
+        command = ("ssh-keygen", "-Y", "sign", "-q", "-f", str(self.key), "-n", signing.NAMESPACE)
+        text = plan.canonical(accepted).encode()
+        return subprocess.run(command, input=text, capture_output=True, check=True).stdout.decode()
+
+    def order(self, verb, accepted, signature):
+        self.serial += 1
+        given = messages.Order(
+            (1, self.serial), messages.Verb(verb), accepted.digest, "os/26.04.2",
+            expires=1_900_000_000,
+        )  # fmt: skip
+        inbox = exchange.Inbox(given, accepted, inventory.Member("pi-0"), signature)
+        exchange.write_inbox(self.board, inbox)
+
+    def wake(self):
+        """Wake the agent, and again after each reboot that it asks for."""
+        for _ in range(6):
+            made = agent.Agent(self.board, settings.read(self.board), sleep=self.board.sleep)
+            try:
+                made.wake()
+            except two_slots.Rebooted:
+                continue
+            return made.node
+        raise AssertionError("the machine reboots for ever")
+
+    def upgrade(self, accepted, signature=None):
+        signature = self.sign(accepted) if signature is None else signature
+        for verb in ("prepare", "grant"):
+            self.order(verb, accepted, signature)
+            self.wake()
+        return self.finish(accepted, signature)
+
+    def finish(self, accepted, signature):
+        for _ in range(12):
+            found = self.wake()
+            if found.state in (State.DONE, State.ROLLED_BACK, State.FAILED_SAFE):
+                return found
+            if found.state in (State.IDLE, State.WAITING):
+                verb = "grant" if found.state is State.WAITING else "prepare"
+                self.order(verb, accepted, signature)
+            self.board.sleep(60)
+        raise AssertionError(f"never rests: {found}")
+
+    def digest(self, slot):
+        return hashlib.sha256(self.board.slots[slot].read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "signer"
+    subprocess.run(
+        ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)), check=True, timeout=30
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def registry():
+    made = two_slots.Registry()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench(tmp_path, key, registry):
+    registry.truncated = False
+    return make(tmp_path, key, registry)
+
+
+def make(folder, key, registry):
+    root = folder / "root"
+    (root / "dev").mkdir(parents=True)
+    slots = {slot: root / "dev" / f"root_{slot}" for slot in "ab"}
+    slots["a"].write_bytes(b"old system ".ljust(2 << 20, b"."))
+    slots["b"].write_bytes(bytes(2 << 20))
+    board = two_slots.Board(root, slots)
+    two_slots.flash(board, OLD)
+    places = {"a": "/dev/root_a", "b": "/dev/root_b", "boot": "/boot/firmware"}
+    settings.write(board, settings.Settings("pi-0", sign="required", clock="kept", slots=places))
+    board.write(f"{paths.REQUIRED}/application", "#!/bin/sh\n", mode=0o755)
+    public = key.with_suffix(".pub").read_text()
+    board.write(paths.SIGNERS, f'{signing.IDENTITY} namespaces="{signing.NAMESPACE}" {public}')
+    return Bench(board, registry, key)
+
+
+def test_given_a_signed_image_when_granted_then_it_is_tried_once_and_kept(bench):
+    before = bench.digest("a")
+
+    ended = bench.upgrade(bench.plan())
+
+    assert ended.state is State.DONE
+    assert bench.board.slot() == "b"
+    assert bench.digest("a") == before
+    assert [trial for _, trial in bench.board.firmware.boots] == [False, True]
+
+
+def test_given_a_kept_image_when_power_is_cut_then_it_boots_again(bench):
+    bench.upgrade(bench.plan())
+
+    bench.board.firmware.cut_power()
+
+    assert bench.board.slot() == "b"
+
+
+@pytest.mark.parametrize("head", [two_slots.SICK, two_slots.DEAD])
+def test_given_a_bad_image_when_tried_then_the_old_system_runs_and_it_is_burnt(bench, head):
+    before = bench.digest("a")
+
+    ended = bench.upgrade(bench.plan(head + IMAGE))
+
+    assert ended.state is State.ROLLED_BACK
+    assert ended.burnt
+    assert bench.board.slot() == "a"
+    assert bench.digest("a") == before
+
+
+def test_given_an_image_that_falls_ill_in_its_soak_when_ticked_then_the_old_one_is_back(bench):
+    accepted, device = bench.plan(), bench.board.slots["b"]
+    signature = bench.sign(accepted)
+    for verb in ("prepare", "grant"):
+        bench.order(verb, accepted, signature)
+        bench.wake()
+    device.write_bytes(two_slots.SICK + device.read_bytes()[4:])
+
+    ended = bench.finish(accepted, signature)
+
+    assert ended.state is State.ROLLED_BACK
+    assert bench.board.slot() == "a"
+
+
+def test_given_no_signature_when_ordered_then_nothing_is_taken_up(bench):
+    accepted = bench.plan()
+
+    bench.order("prepare", accepted, "")
+
+    assert bench.wake().state is State.IDLE
+    assert b"\x01" not in bench.board.slots["b"].read_bytes()[:1]
+
+
+def test_given_a_signature_of_another_plan_when_ordered_then_nothing_is_taken_up(bench):
+    signature = bench.sign(bench.plan(id="os-2"))
+
+    bench.order("prepare", bench.plan(), signature)
+
+    assert bench.wake().state is State.IDLE
+
+
+@pytest.mark.parametrize("fault", ["digest", "truncated", "full"])
+def test_given_a_wrong_image_when_staged_then_no_slot_is_written(bench, fault):
+    accepted = bench.plan(IMAGE + (bytes(8 << 20) if fault == "full" else b""))
+    bench.registry.truncated = fault == "truncated"
+    if fault == "digest":
+        digest = hashlib.sha256(IMAGE).hexdigest()
+        bench.registry.files[digest] = IMAGE[::-1]
+    before = {slot: bench.digest(slot) for slot in "ab"}
+
+    ended = bench.upgrade(accepted)
+
+    bench.registry.files.pop(hashlib.sha256(IMAGE).hexdigest(), None)
+    assert ended.state is State.FAILED_SAFE
+    assert {slot: bench.digest(slot) for slot in "ab"} == before
+
+
+def test_given_a_download_that_broke_off_when_tried_again_then_only_the_rest_is_fetched(bench):
+    accepted = bench.plan()
+    bench.registry.truncated = True
+    bench.upgrade(accepted)
+    bench.registry.truncated = False
+    part = bench.board.path(f"{paths.STAGING}/os/root.part")
+    size = part.stat().st_size if part.exists() else 0
+
+    again = bench.upgrade(bench.plan(id="os-2", ref=accepted.targets.os.ref))
+
+    assert 0 <= size < len(IMAGE)
+    assert again.state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ("image", "when"),
+    [(IMAGE, "before"), (IMAGE, "after"), (two_slots.SICK + IMAGE, "after")],
+    ids=["good-before", "good-after", "sick-after"],
+)
+def test_given_a_power_cut_at_every_write_when_power_returns_then_it_always_ends_well(
+    tmp_path, key, registry, monkeypatch, image, when
+):
+    total = count_writes(make(tmp_path / "count", key, registry), image, monkeypatch)
+
+    for at in range(total):
+        bench = make(tmp_path / f"{at}", key, registry)
+        before = bench.digest("a")
+        ended = cut_at(bench, image, monkeypatch, at, when)
+        assert ended.state in (State.DONE, State.ROLLED_BACK), (at, ended)
+        assert bench.board.slot() == ("b" if ended.state is State.DONE else "a")
+        assert bench.digest("a") == before
+        assert audit.first_bad(journal.chain(bench.board)) is None
+        bench.board.firmware.cut_power()
+        assert bench.board.slot() == ("b" if ended.state is State.DONE else "a")
+
+    assert total >= 20
+
+
+def count_writes(bench, image, monkeypatch):
+    count = 0
+
+    def note():
+        nonlocal count
+        count += 1
+
+    with watched(monkeypatch, note, lambda: None):
+        bench.upgrade(bench.plan(image))
+    return count
+
+
+def cut_at(bench, image, monkeypatch, at, when):
+    left = at + 1
+
+    def pull():
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Cut
+
+    def pass_by():
+        """Power stays on at this side of a write."""
+
+    accepted = bench.plan(image)
+    signature = bench.sign(accepted)
+    hooks = (pull, pass_by) if when == "before" else (pass_by, pull)
+    with watched(monkeypatch, *hooks):
+        try:
+            bench.upgrade(accepted, signature)
+        except Cut:
+            bench.board.firmware.cut_power()
+    return bench.finish(accepted, signature)
+
+
+WRITES = (
+    (journal, "_append"),
+    (slot_disk, "_write_block"),
+    (slot_boot, "disown"),
+    (slot_boot, "install"),
+    (slot_boot, "sync_tree"),
+    (slot_boot, "set_default"),
+    (trial, "begin"),
+    (trial, "reboot"),
+)
+
+
+def watched(monkeypatch, before, after):
+    """Call something around everything that changes the journal, a partition or what boots."""
+    context = monkeypatch.context()
+    patch = context.__enter__()
+    patch.setattr(os, "fsync", lambda descriptor: None)  # The test's own disk need not be asked.
+    for owner, name in WRITES:
+        patch.setattr(owner, name, around(getattr(owner, name), before, after))
+    return _Closing(context)
+
+
+class _Closing:
+    def __init__(self, context):
+        self.context = context
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.context.__exit__(None, None, None)
+
+
+def around(real, before, after):
+    def call(*arguments, **named):
+        before()
+        real(*arguments, **named)
+        after()
+
+    return call
