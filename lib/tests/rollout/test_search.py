@@ -11,11 +11,13 @@ COUNTS = {}
 @pytest.fixture(scope="module", autouse=True)
 def counts(request):
     yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    for name, found in COUNTS.items():
-        reporter.write_line(f"{name}: {found.states} states, {found.edges} transitions")
     total = sum(found.states for found in COUNTS.values())
-    reporter.write_line(f"exhaustive search: {total} states; {len(mutants.MUTANTS)} mutants")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print()
+        for name, found in COUNTS.items():
+            print(f"{name}: {found.states} states, {found.edges} transitions")
+        print(f"exhaustive search: {total} states, {len(mutants.MUTANTS)} mutants")
 
 
 @pytest.mark.parametrize("name", cases.CASES)
