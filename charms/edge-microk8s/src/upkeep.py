@@ -181,8 +181,9 @@ def remove(host: machines.Host) -> None:
     microk8s.purge(host)
     node_args.remove_journald(host)
     node_args.forget_birth(host)
-    for path in host.glob(f"{microk8s.STATE}/*.json"):
-        host.remove(path)
+    for path in host.glob(f"{microk8s.STATE}/*"):
+        if host.path(path).is_file():
+            host.remove(path)
 
 
 def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterView) -> bool:
