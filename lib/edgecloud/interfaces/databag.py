@@ -20,6 +20,8 @@ import ops
 
 Model = TypeVar("Model")
 
+_UNFIT = object()
+
 
 def load(cls: type[Model], data: Mapping[str, str]) -> Model:
     """Return the data class that a databag holds; absent and unfit fields keep their defaults."""
@@ -45,15 +47,18 @@ def save(value: Any, bag: ops.RelationDataContent) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _load(cls: type, known: tuple[tuple[str, str], ...]) -> object:
+def _load(cls: type[object], known: tuple[tuple[str, str], ...]) -> object:
     """Decode what is known of a data class; a hook looks at the same databag many times."""
-    decoded: dict[str, Any] = {}
-    for name, text in known:
-        try:
-            decoded[name] = json.loads(text)
-        except ValueError:
-            continue  # Written by something that does not speak this interface.
-    return _build(cls, decoded)
+    decoded = {name: _decode(text) for name, text in known}
+    return _build(cls, {name: value for name, value in decoded.items() if value is not _UNFIT})
+
+
+def _decode(text: str) -> Any:
+    """Return what a text says, or _UNFIT if its writer does not speak this interface."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _UNFIT
 
 
 @functools.cache
