@@ -206,7 +206,8 @@ def _collision(record: ClusterRecord, unit: str, report: NodeReport) -> str:
 
 def _refuse(record: ClusterRecord, admission: Admission, reason: str, now: float) -> ClusterRecord:
     """End an admission; its unit waits longer after every failure, the others go ahead."""
-    wait = min(BACKOFF_S * 2 ** max(admission.attempt - 1, 0), BACKOFF_LIMIT_S)
+    # Any related unit can name any number of attempts, so the exponent has a bound of its own.
+    wait = min(BACKOFF_S * 2 ** min(max(admission.attempt - 1, 0), 16), BACKOFF_LIMIT_S)
     not_before = float(round(now + wait))
     refusal = Refusal(admission.unit, admission.attempt, not_before, reason)
     return dataclasses.replace(_with_refusal(record, refusal), admission=None)

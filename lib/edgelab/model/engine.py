@@ -137,6 +137,7 @@ class Engine:
             for secret in self.secrets.values()
             if secret.expire is not None and secret.expired_told != secret.latest
         )
+        times.extend(s.rotate_at for s in self.secrets.values() if s.rotate_at is not None)
         times.extend(time for time, _, _ in self._scheduled[:1])
         world = self.world.next_due()
         if world is not None:
@@ -185,14 +186,17 @@ class Engine:
             unit = self.units.get(unit_name)
             if unit is not None and not any(queued.kind == hook for queued in unit.queue):
                 unit.queue.append(Hook(hook))
-        self._expire_secrets()
+        self._tend_secrets()
 
-    def _expire_secrets(self) -> None:
+    def _tend_secrets(self) -> None:
         for secret in self.secrets.values():
             if view.expired(secret, self.clock.now()):
                 secret.expired_told = secret.latest
                 hook = Hook("secret-expired", secret=secret.id, revision=secret.latest)
                 self._tell_owner(secret, hook)
+            if secret.rotate_at is not None and secret.rotate_at <= self.clock.now():
+                secret.rotate_at = view.next_rotation(secret.rotate, self.clock.now())
+                self._tell_owner(secret, Hook("secret-rotate", secret=secret.id))
 
     def _tell_owner(self, secret: entities.Secret, hook: Hook) -> None:
         app = self.applications.get(secret.owner)

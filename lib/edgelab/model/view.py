@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import ops
 from ops import testing
 
 from edgelab.model import entities, uniter
@@ -19,6 +20,15 @@ _STATUSES = {
     "blocked": testing.BlockedStatus,
     "maintenance": testing.MaintenanceStatus,
     "waiting": testing.WaitingStatus,
+}
+
+_ROTATION_DAYS = {
+    ops.SecretRotate.HOURLY: 1 / 24,
+    ops.SecretRotate.DAILY: 1,
+    ops.SecretRotate.WEEKLY: 7,
+    ops.SecretRotate.MONTHLY: 30,
+    ops.SecretRotate.QUARTERLY: 91,
+    ops.SecretRotate.YEARLY: 365,
 }
 
 
@@ -155,7 +165,7 @@ def _take_secrets(juju: Juju, unit: Unit, out: testing.State, now: float) -> Ite
         secret = juju.secrets[id]
         if shown.owner is None:
             _take_reading(secret, unit, shown)
-        elif _take_owned(secret, shown):
+        elif _take_owned(secret, shown, now):
             yield f"{id} changed"
     for id, secret in list(juju.secrets.items()):
         if id not in left and secret.owner in (unit.name, unit.app):
@@ -169,13 +179,15 @@ def _take_reading(secret: Secret, unit: Unit, shown: testing.Secret) -> None:
         secret.labels[unit.name] = shown.label
 
 
-def _take_owned(secret: Secret, shown: testing.Secret) -> bool:
+def _take_owned(secret: Secret, shown: testing.Secret, now: float) -> bool:
     before = (secret.latest, secret.grants, secret.expire, secret.label)
     content = dict(shown.latest_content or {})
     if content != secret.revisions[secret.latest]:
         secret.revisions[secret.latest + 1] = content
     secret.grants = {id: set(to) for id, to in shown.remote_grants.items()}
     secret.label, secret.description = shown.label, shown.description
+    if secret.rotate != shown.rotate:
+        secret.rotate_at = next_rotation(shown.rotate, now)
     secret.expire, secret.rotate = shown.expire, shown.rotate
     return before != (secret.latest, secret.grants, secret.expire, secret.label)
 
@@ -227,6 +239,12 @@ def _port(text: str) -> Any:
     if protocol == "tcp":
         return testing.TCPPort(int(number))
     return testing.UDPPort(int(number)) if protocol == "udp" else testing.ICMPPort()
+
+
+def next_rotation(rotate: ops.SecretRotate | None, now: float) -> float | None:
+    """Return when the owner of a secret is asked next to change it, None if never."""
+    days = _ROTATION_DAYS.get(rotate) if rotate is not None else None
+    return None if days is None else now + days * 86400
 
 
 def expired(secret: Secret, now: float) -> bool:

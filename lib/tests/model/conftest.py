@@ -255,7 +255,8 @@ PUPPET = {
             def __init__(self, framework):
                 super().__init__(framework)
                 events = self.on.events()
-                for name in ("config_changed", "leader_elected", "update_status", "dance_action"):
+                names = ("config_changed", "leader_elected", "update_status", "secret_rotate")
+                for name in (*names, "dance_action"):
                     framework.observe(events[name], self._on_any)
 
             def _on_any(self, event):

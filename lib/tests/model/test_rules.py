@@ -204,6 +204,26 @@ def test_given_an_action_that_raises_when_run_then_it_fails_and_the_unit_does_no
     assert puppets.units[unit].failed is None
 
 
+# --- secrets that change now and then -----------------------------------------------------------
+
+ROTATED = "import ops; self.app.add_secret({'word': 'hey'}, label='w', rotate=ops.SecretRotate.%s)"
+
+
+@pytest.mark.parametrize(("how_often", "times"), [("HOURLY", 3), ("DAILY", 0), ("NEVER", 0)])
+def test_given_a_secret_that_rotates_when_time_passes_then_its_owner_is_asked(
+    puppets, tell, how_often, times
+):
+    leader = puppets.applications["puppet"].leader
+    tell(puppets, leader, ROTATED % how_often, kind="config-changed")
+    puppets.set_config("puppet", {})
+    puppets.settle()
+
+    puppets.advance(3.1 * 3600)
+
+    asked = [hook.unit for hook in puppets.record.hooks if hook.label == "secret-rotate"]
+    assert asked == [leader] * times
+
+
 # --- the same run again --------------------------------------------------------------------------
 
 

@@ -341,3 +341,13 @@ def test_given_a_member_not_ready_after_its_turn_when_planned_then_the_next_has_
     planned = plan(before, reports)
 
     assert planned.turn.unit == "m/1"
+
+
+def test_given_a_unit_that_claims_countless_attempts_when_refused_then_its_wait_has_a_limit():
+    many = 10**9
+    before = record(member(0), member(1, JOINING), admission=Admission("m/1", many, NOW + 60))
+    refused = report(1, attempt=many, error="Invalid token")
+
+    planned = plan(before, {"m/0": report(0), "m/1": refused})
+
+    assert planned.refusals[0].not_before == NOW + membership.BACKOFF_LIMIT_S
