@@ -1,8 +1,9 @@
 """Run one event of a charm through ``ops.testing``, told of the event as Juju tells it.
 
 Two things of the stock runtime do not fit a model of several units, and are replaced here: it
-writes the charm's metadata to disk again at every event (the lab has it there already), and it
-cannot name a departing unit of the own application, nor an event of a remote application alone.
+writes the charm's metadata to disk and parses it again at every event (the lab has it there
+already), and it cannot name a departing unit of the own application, nor an event of a remote
+application alone.
 """
 
 # The runtime is a private part of ops.testing; the lab's lock pins the version it fits.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Generator
 from typing import Any
@@ -19,7 +21,7 @@ from typing import Any
 import ops
 import yaml
 from ops import testing
-from scenario import _runtime
+from scenario import _ops_main_mock, _runtime
 from scenario.context import Context
 
 from edgelab.model import staging
@@ -60,6 +62,30 @@ class _Runtime(_runtime.Runtime[ops.CharmBase]):
         yield pathlib.Path(self._charm_root)
 
 
+class _Ops(_ops_main_mock.Ops[ops.CharmBase]):
+    """The stock manager, but it parses a charm's metadata once for all events."""
+
+    def _load_charm_meta(self) -> ops.CharmMeta:
+        return _read_charm_meta(self._charm_root)
+
+
+@functools.cache
+def _read_charm_meta(root: pathlib.Path) -> ops.CharmMeta:
+    texts = [(root / f"{name}.yaml").read_text() for name in ("metadata", "actions", "config")]
+    return ops.CharmMeta.from_yaml(*texts)
+
+
+@contextlib.contextmanager
+def _own_manager() -> Generator[None, None, None]:
+    """Have the runtime use our manager, for one event only."""
+    stock = _ops_main_mock.Ops
+    _ops_main_mock.Ops = _Ops  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        _ops_main_mock.Ops = stock  # type: ignore[misc]
+
+
 class UnitContext(Context[ops.CharmBase]):
     """The ``ops.testing`` context of one unit."""
 
@@ -91,7 +117,7 @@ class UnitContext(Context[ops.CharmBase]):
         )
         runtime.remote = remote
         self._forget()
-        with runtime.exec(state=state, event=event, context=self) as manager:
+        with _own_manager(), runtime.exec(state=state, event=event, context=self) as manager:
             manager.run()
         assert self._output_state is not None
         return self._output_state

@@ -15,6 +15,9 @@ from edgelab.model import context, entities, view
 from edgelab.model.entities import Hook, Unit
 from edgelab.model.namespace import Namespace
 
+_namespaces: dict[str, Namespace] = {}
+"""The code of each staged charm, loaded once for all models of this process."""
+
 
 class Juju(view.Juju, Protocol):
     """What a hook runs in."""
@@ -31,7 +34,6 @@ class Dispatcher:
     def __init__(self, juju: Juju):
         self._juju = juju
         self._contexts: dict[tuple[str, str], context.UnitContext] = {}
-        self._namespaces: dict[str, Namespace] = {}
 
     def run(self, unit: Unit, hook: Hook) -> tuple[testing.State, list[str]]:
         """Run one hook; return the state it leaves, and the lines it logged.
@@ -65,10 +67,10 @@ class Dispatcher:
         """Enter the world of a unit's charm: its modules, its folder."""
         app = self._juju.applications[unit.app]
         root = str(app.charm.root)
-        if root not in self._namespaces:
+        if root not in _namespaces:
             context.write_metadata(app.charm)
-            self._namespaces[root] = Namespace(app.charm.root)
-        namespace = self._namespaces[root]
+            _namespaces[root] = Namespace(app.charm.root)
+        namespace = _namespaces[root]
         with namespace.active(), _working_in(root):
             if (unit.name, root) not in self._contexts:
                 self._contexts[unit.name, root] = context.UnitContext(

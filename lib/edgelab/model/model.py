@@ -48,7 +48,7 @@ class Model(engine.Engine):
             folder = self._temporary.name
         self.folder = pathlib.Path(folder)
         super().__init__(pi.World(self.folder / "world", pi.Clock(start), seed=seed), seed=seed)
-        self._numbers = {"relation": 0, "action": 0, "stage": 0, "secret": 0}
+        self._numbers = {"relation": 0, "action": 0, "secret": 0}
 
     def __enter__(self) -> Model:
         return self
@@ -155,7 +155,7 @@ class Model(engine.Engine):
         if name in self.applications:
             raise checks.CheckError(f"application {name} already exists")
         path = pathlib.Path(charm)
-        staged = self._stage(path)
+        staged = staging.stage_once(path)
         app = Application(name, path, staged, {}, trusted=trusted, base=base)
         app.config = checks.config(staged, config or {})
         app.resources = {**self._empty_resources(staged), **(resources or {})}
@@ -219,7 +219,7 @@ class Model(engine.Engine):
         """Move an application to another build of its charm (the same path, by default)."""
         app = self._application(name)
         app.charm_path = pathlib.Path(charm) if charm is not None else app.charm_path
-        app.charm = self._stage(app.charm_path)
+        app.charm = staging.stage_once(app.charm_path)
         app.revision += 1
         app.config = {**checks.config(app.charm, {}), **app.config}
 
@@ -306,12 +306,9 @@ class Model(engine.Engine):
     def _empty_resources(self, charm: staging.StagedCharm) -> dict[str, pathlib.Path]:
         """Return an empty file for each resource, as the store has it for one not in use."""
         empty = self.folder / "empty-resource"
+        self.folder.mkdir(parents=True, exist_ok=True)
         empty.touch()
         return dict.fromkeys(charm.metadata.get("resources") or {}, empty)
-
-    def _stage(self, charm: pathlib.Path) -> staging.StagedCharm:
-        self._numbers["stage"] += 1
-        return staging.stage(charm, self.folder / "charms" / str(self._numbers["stage"]))
 
     def _add_unit(self, app: Application, machine: str, principal: str | None = None) -> Unit:
         unit = Unit(f"{app.name}/{app.next_unit}", app.name, machine, principal)

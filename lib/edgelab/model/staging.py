@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import pathlib
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from typing import Any, cast
@@ -12,6 +15,9 @@ from typing import Any, cast
 import yaml
 
 _METADATA_ONLY = ("config", "actions", "parts", "platforms", "type", "base", "build-base", "links")
+
+
+_staged: dict[tuple[pathlib.Path, int], StagedCharm] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +33,17 @@ class StagedCharm:
     def name(self) -> str:
         """The charm's name."""
         return str(self.metadata["name"])
+
+
+def stage_once(charm: pathlib.Path) -> StagedCharm:
+    """Lay out a charm in a folder of this process, one for each state that its files are in.
+
+    Models that deploy the same charm share it, and so the code that was compiled for it.
+    """
+    key = (charm.resolve(), _fingerprint(charm.resolve()))
+    if key not in _staged:
+        _staged[key] = stage(charm, _folder() / str(len(_staged)))
+    return _staged[key]
 
 
 def stage(charm: pathlib.Path, target: pathlib.Path) -> StagedCharm:
@@ -49,6 +66,26 @@ def stage(charm: pathlib.Path, target: pathlib.Path) -> StagedCharm:
         config=document.get("config") or {},
         actions=document.get("actions") or {},
     )
+
+
+@functools.cache
+def _folder() -> pathlib.Path:
+    """Return the folder of this process, which goes away with it."""
+    folder = tempfile.mkdtemp(prefix="edgelab-charms-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return pathlib.Path(folder)
+
+
+def _fingerprint(charm: pathlib.Path) -> int:
+    """Return a number that changes when a file of a charm does, shared code included."""
+    if charm.is_file():
+        places = [charm]
+    else:
+        dumped = [source for source, _ in _dumped(charm, _load(charm / "charmcraft.yaml"))]
+        places = [charm / "charmcraft.yaml", charm / "src", charm / "templates", *dumped]
+    files = [file for place in places for file in (place, *place.rglob("*.*"))]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    return hash(tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
 def _unpack(charm: pathlib.Path, target: pathlib.Path) -> StagedCharm:
