@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import random
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from edgelab import faults
 from edgelab.juju_commands import Shell
@@ -23,6 +25,21 @@ _STEP = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _END = re.compile(r"^ *```$", re.MULTILINE)
+
+
+class _InOrder(random.Random):
+    """Chance that always chooses the first, so that a page shows the same whatever charms do."""
+
+    def choice(self, seq: Any) -> Any:
+        """Return the first of several."""
+        return seq[0]
+
+
+def model_in_order(folder: pathlib.Path | None = None) -> Model:
+    """Return a model whose units take their turns, and become leaders, in the order of names."""
+    juju = Model(folder)
+    juju.random = _InOrder(0)
+    return juju
 
 
 def rewritten(page: str, shell: Shell) -> str:
@@ -75,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fill in what the commands of pages print.")
     parser.add_argument("pages", type=pathlib.Path, nargs="+")
     for path in parser.parse_args(arguments).pages:
-        with Model() as juju:
+        with model_in_order() as juju:
             page = rewritten(path.read_text(encoding="utf-8"), Shell(juju, pathlib.Path.cwd()))
         path.write_text(page, encoding="utf-8")
     return 0

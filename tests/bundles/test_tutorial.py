@@ -1,10 +1,13 @@
 """What the documentation tells its readers to type works, and prints what it says it does."""
 
+import dataclasses
 import pathlib
+import re
 
 import pytest
 
-from edgelab import juju_commands, model, walkthrough
+from edgecloud.interfaces import cluster_join, edge_component
+from edgelab import juju_commands, walkthrough
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 PAGES = (
@@ -19,7 +22,7 @@ PAGES = (
 def test_given_a_page_when_its_commands_are_run_then_they_print_what_it_shows(path, tmp_path):
     page = (REPOSITORY / path).read_text(encoding="utf-8")
 
-    with model.Model(tmp_path) as juju:
+    with walkthrough.model_in_order(tmp_path) as juju:
         today = walkthrough.rewritten(page, juju_commands.Shell(juju, REPOSITORY))
 
     assert today == page, "run: PYTHONPATH=lib python -m edgelab.walkthrough " + path
@@ -31,3 +34,21 @@ def test_given_the_tutorial_when_read_then_it_types_every_kind_of_command_it_exp
     typed = {line.split()[1] for line in walkthrough.commands_of(page)}
 
     assert {"add-machine", "deploy", "status", "run", "config", "remove-unit"} <= typed
+
+
+@pytest.mark.parametrize(
+    ("interface", "schemas"),
+    [
+        (
+            "cluster_join",
+            (cluster_join.NodeReport, cluster_join.MemberReport, cluster_join.ClusterRecord),
+        ),
+        ("edge_component", (edge_component.Component,)),
+    ],
+)
+def test_given_an_interface_when_its_page_is_read_then_it_names_every_key(interface, schemas):
+    page = (REPOSITORY / f"docs/reference/interfaces/{interface}.md").read_text(encoding="utf-8")
+
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+    assert named == {field.name for schema in schemas for field in dataclasses.fields(schema)}

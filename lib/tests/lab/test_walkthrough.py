@@ -1,6 +1,6 @@
 import pytest
 
-from edgelab import juju_commands, model, walkthrough
+from edgelab import juju_commands, walkthrough
 
 PAGE = """# A page
 
@@ -26,7 +26,7 @@ Then look.
 @pytest.fixture
 def shell(make_bundle, tmp_path):
     make_bundle()
-    with model.Model(tmp_path / "model") as juju:
+    with walkthrough.model_in_order(tmp_path / "model") as juju:
         yield juju_commands.Shell(juju, tmp_path)
 
 
@@ -74,3 +74,9 @@ def test_given_a_file_when_written_anew_then_it_holds_what_is_printed(
     assert walkthrough.main([str(tmp_path / "page.md")]) == 0
 
     assert (tmp_path / "page.md").read_text() == PAGE.replace("SHOWN", "bye")
+
+
+def test_given_a_page_when_run_then_the_first_unit_leads(shell):
+    walkthrough.rewritten(PAGE, shell)
+
+    assert shell.juju.applications["greeter-a"].leader == "greeter-a/0"
