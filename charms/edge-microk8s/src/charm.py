@@ -119,10 +119,10 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             return
         self.unit.status = ops.MaintenanceStatus(f"installing MicroK8s {config.full_channel}")
         upkeep.install(self._host, config, self._domain(config), archive=self._archive())
-        node_args.ensure_birth(self._host, config)
 
     def _configure(self, config: node_config.NodeConfig) -> None:
         """Ensure MicroK8s' files; restart at once only where nobody else depends on it."""
+        node_args.ensure_birth(self._host, config)
         credentials = self._credentials(config)
         upkeep.ensure_files(self._host, config, self._domain(config), credentials)
         self._ensure_encryption()
@@ -319,8 +319,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             return tuple(e.problems)
         if not self._is_installed:
             return ()
-        born = node_args.ensure_birth(self._host, config)
-        found = node_config.immutable_problems(config, born)
+        found = node_config.immutable_problems(config, node_args.birth(self._host))
         node = self._view.node(microk8s.node_name(self._host)) if self._view else None
         version = node.kubelet_version if node is not None else None
         lower = node_config.track_problem(config, version)

@@ -100,6 +100,11 @@ def sans(config: node_config.NodeConfig) -> tuple[str, ...]:
     return (*config.sans, str(ipaddress.IPv4Network(config.service_cidr)[1]))
 
 
+def birth(host: host.Host) -> node_config.Birth:
+    """Return what the node was born with, as far as that is known."""
+    return node_config.Birth(**files.read_state(host, _BIRTH))
+
+
 def ensure_birth(host: host.Host, config: node_config.NodeConfig) -> node_config.Birth:
     """Return what the node was born with; if it is not born yet, with this configuration."""
     known = files.read_state(host, _BIRTH)
