@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edgecloud import host
-from edgecloud.agent import effects, exchange, facts, healing, health, journal, seen
+from edgecloud.agent import ballast, effects, exchange, facts, healing, health, journal, seen
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, EffectError
 from edgecloud.rollout import messages, node, orders, state
@@ -127,6 +127,7 @@ class Agent:
         seconds = seen.seconds(self.machine, self.facts.boot)
         if _is_disturbed(self.node):
             return
+        ballast.take(self.machine)
         verdict = health.run(self.machine, self.settings)
         if self.node.state is not state.State.SOAKING:
             self._tend(verdict)
@@ -148,6 +149,10 @@ class Agent:
 
     def _report(self) -> None:
         report = state.report(self.node, self.facts, self.journal.head)
-        exchange.write_outbox(
-            self.machine, report, state=self.node.state.value, problem=self.problem
-        )
+        try:
+            exchange.write_outbox(
+                self.machine, report, state=self.node.state.value, problem=self.problem
+            )
+        except OSError as e:
+            # The journal is what counts; a report that finds no room comes with the next wake-up.
+            self.problem = str(e)

@@ -20,6 +20,7 @@ DRIVERS: Mapping[route.Kind, Driver] = {
 _STEADY_S = 45
 """So long must a node be well without a break: some builds come up and fall over later."""
 _PAUSE_S = 5
+_API_S = 180
 
 
 def kind_of(work: route.Work) -> route.Kind:
@@ -58,13 +59,28 @@ def _stage(context: Context) -> None:
     _driver(context).stage(context)
 
 
+def _await_api(context: Context) -> None:
+    """Wait for the API server, which after a boot comes up later than this agent."""
+    began = context.machine.now()
+    while True:
+        try:
+            kube.look(context.machine, context.settings)
+            return
+        except kubectl.KubectlError:
+            if context.machine.now() - began >= _API_S:
+                raise
+        context.sleep(_PAUSE_S)
+
+
 def _cordon(context: Context) -> None:
+    _await_api(context)
     kube.cordon(context.machine, context.settings, context.node.owner)
 
 
 def _drain(context: Context) -> None:
     drain = context.plan.drain
     force = drain.on_block == "evict-force"
+    _await_api(context)
     try:
         kube.drain(context.machine, context.settings, drain.timeout_s, force=force)
     except kubectl.KubectlError:
@@ -132,6 +148,7 @@ def _kubernetes_problem(context: Context) -> str:
 
 
 def _uncordon(context: Context) -> None:
+    _await_api(context)
     kube.uncordon(context.machine, context.settings, context.node.owner)
 
 

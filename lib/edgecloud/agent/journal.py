@@ -6,6 +6,7 @@ cut off; nothing after a line that does not check is believed.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgecloud import host
-from edgecloud.agent import paths
+from edgecloud.agent import ballast, paths
 from edgecloud.rollout import audit, state
 
 LARGEST = 512 * 1024
@@ -40,6 +41,7 @@ class Journal:
     """The journal of one machine, and the last that it says."""
 
     def __init__(self, machine: host.Host):
+        self._machine = machine
         self._file = machine.path(paths.JOURNAL)
         self._former = machine.path(paths.FORMER)
         self.entries, self._whole = _load(self._file)
@@ -67,13 +69,21 @@ class Journal:
         line = _encode(entry)
         try:
             self._rotate(len(line))
-            _append(self._file, self._whole, line)
+            self._put(line)
         except OSError as e:
             raise JournalError(f"the journal cannot be written: {e}") from e
         self._whole += len(line)
         self.entries.append(entry)
         self.last, self.link = entry, link or self.link
         return entry
+
+    def _put(self, line: bytes) -> None:
+        try:
+            _append(self._file, self._whole, line)
+        except OSError as e:
+            if e.errno != errno.ENOSPC or not ballast.drop(self._machine):
+                raise
+            _append(self._file, self._whole, line)
 
     def _rotate(self, more: int) -> None:
         if self._whole and self._whole + more > LARGEST:

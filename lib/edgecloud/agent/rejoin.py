@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from edgecloud import host
-from edgecloud.agent import paths, snap_step, snapd, staged
+from edgecloud.agent import ballast, paths, snap_step, snapd, staged
 from edgecloud.agent.context import Context, EffectError
 from edgecloud.host import failures, files, snap
 
@@ -77,6 +77,8 @@ def _set_out(context: Context) -> dict[str, list[str]]:
     revision = context.node.prior.partition(":")[2]
     if not staged.find(machine, NAME, revision):
         raise EffectError(f"{context.node.prior} is not on the disk to be installed again")
+    ballast.drop(machine)
+    staged.forget(machine, keep=(staged.find(machine, NAME, revision),))
     own = _ADDRESS.findall(files.read(machine, f"{BACKEND}/info.yaml"))
     walked: dict[str, list[str]] = {"own": own, "done": []}
     files.write_state(machine, paths.RETREAT, dict(walked))

@@ -6,6 +6,8 @@ clock that jumps must not end a soak.
 
 from __future__ import annotations
 
+import contextlib
+
 from edgecloud import host
 from edgecloud.agent import paths
 from edgecloud.host import files
@@ -17,7 +19,8 @@ def seconds(machine: host.Host, boot: str) -> int:
     """Return the seconds since the last wake-up in this boot, and note this one."""
     now = machine.now()
     last = files.read_state(machine, paths.SEEN)
-    files.write_state(machine, paths.SEEN, {"boot": boot, "at": now})
+    with contextlib.suppress(OSError):  # On a full disk, the time until there is room is lost.
+        files.write_state(machine, paths.SEEN, {"boot": boot, "at": now})
     if last.get("boot") != boot:
         return 0
     return int(min(max(0.0, now - float(last.get("at", now))), MOST_S))

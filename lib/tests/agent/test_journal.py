@@ -8,7 +8,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from edgecloud import host
-from edgecloud.agent import journal, paths
+from edgecloud.agent import ballast, journal, paths
 from edgecloud.rollout import audit, state
 
 QUICK = limits(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -92,6 +92,22 @@ def test_given_a_rewritten_link_when_the_chain_is_checked_then_it_breaks_there(m
     forged = dataclasses.replace(links[1], entry={**links[1].entry, "to": "done"})
 
     assert audit.first_bad([links[0], forged, links[2]]) == 2
+
+
+def test_given_a_full_disk_when_there_is_ballast_then_it_makes_room(machine, monkeypatch):
+    ballast.take(machine)
+    real = journal._append
+
+    def refuse(*arguments):
+        if machine.exists(ballast.FILE):
+            raise OSError(28, "No space left on device")
+        real(*arguments)
+
+    monkeypatch.setattr(journal, "_append", refuse)
+
+    fill(machine, "preflight")
+
+    assert journal.Journal(machine).node.state is state.State.PREFLIGHT
 
 
 def test_given_a_full_disk_when_written_then_nothing_is_believed_to_be_written(

@@ -99,6 +99,42 @@ def test_given_a_bad_build_on_a_lone_voter_when_it_is_applied_then_it_is_reverte
     assert any(call.argv[1:2] == ("revert",) for call in single.world.calls)
 
 
+FAULTS = {
+    "will not start": "crash:0",
+    "bad configuration": "fails",
+    "port taken": "crash:1",
+    "crashes after 30 s": "crash:30",
+    "hangs": "silent",
+}
+
+
+@pytest.mark.parametrize("how", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("at", [1, 2])
+def test_given_a_fault_after_the_upgrade_when_validated_then_the_old_build_runs(trio, at, how):
+    trio.spoil(at, how)
+    began = trio.world.clock.now()
+
+    trio.upgrade(at)
+
+    assert trio.node(at).state is State.ROLLED_BACK
+    assert trio.running(at) == trio.revision("1.35")
+    assert trio.world.clock.now() - began < 1800
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_given_a_disk_that_the_new_build_fills_when_validated_then_the_old_one_runs(pair, at):
+    def fill(name):
+        if name == "after apply in applying":
+            pair.machine(at).fill_disk()
+        if name == "after writing rollback-validating":
+            pair.machine(at).free_disk()
+
+    pair.upgrade(at, boundary=fill)
+
+    assert pair.node(at).state is State.ROLLED_BACK
+    assert pair.running(at) == pair.revision("1.35")
+
+
 def test_given_a_burnt_build_when_it_is_ordered_again_then_it_is_not_tried(pair):
     pair.spoil(1, "sick")
     pair.upgrade(1)
