@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast
 import yaml
 
 from edgelab import bundle
-from edgelab.model import CheckError, Model, deploying, status
+from edgelab.model import CheckError, Model, NotSettledError, deploying, status
 from edgelab.model.entities import Application, ConfigValue
 
 
@@ -53,7 +53,7 @@ class Shell:
         options = parser().parse_args(words[2:])
         try:
             return act(self, options)
-        except (CheckError, bundle.BundleError) as e:
+        except (CheckError, NotSettledError, bundle.BundleError) as e:
             raise CommandError(f"{command}: {e}") from e
 
     def next_machine(self) -> int:

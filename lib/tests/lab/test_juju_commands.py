@@ -140,6 +140,13 @@ def test_given_an_option_when_set_then_units_have_it_and_it_can_be_read_back(sit
     assert "good morning" in site.run("juju status")
 
 
+def test_given_a_model_that_finds_no_rest_when_its_status_is_asked_for_then_it_is_told(site):
+    site.run("juju config greeter-a greeting=fail")
+
+    with pytest.raises(juju_commands.CommandError, match="do not converge"):
+        site.run("juju status")
+
+
 def test_given_an_option_that_was_set_when_reset_then_it_has_its_default(site):
     site.run("juju config greeter-a greeting=bye")
 
