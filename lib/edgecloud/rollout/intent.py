@@ -157,8 +157,16 @@ def retry(rollout: Rollout, name: str) -> Rollout:
     is_late = progress.is_owed(rollout, entry) and entry.step < rollout.step
     if not (entry.failed or entry.skipped or is_late):
         raise IntentError(f"{name} has not failed")
-    again = replace(entry, failed=False, skipped=False, verb=None, token=entry.token + 1)
-    return _with(rollout, name, again)
+    asked = replace(rollout, serial=rollout.serial + 1)
+    again = replace(
+        entry,
+        failed=False,
+        skipped=False,
+        verb=None,
+        stamp=(asked.epoch, asked.serial),  # So that what it reported before is older than this.
+        token=entry.token + 1,
+    )
+    return _with(asked, name, again)
 
 
 def release(rollout: Rollout, name: str) -> Rollout:

@@ -44,11 +44,12 @@ def _absorb(
     status = report.status if report.is_about(rollout.digest, step.part) else Status.IDLE
     if status is not entry.status:
         changes["status"] = status
-    is_current = entry.order_step == entry.step and report.seen >= entry.stamp
+    has_seen = report.seen >= entry.stamp
+    is_current = entry.order_step == entry.step and has_seen
     if is_current and entry.step < len(rollout.steps):
         changes.update(_outcome(rollout, name, entry, status))
-    elif status in messages.FAILURES and not entry.failed:
-        changes["failed"] = True
+    elif status in messages.FAILURES and not entry.failed and (has_seen or not entry.token):
+        changes["failed"] = True  # Of a node that is tried again, the old failure is no news.
     return replace(entry, **changes) if changes else entry  # pyright: ignore[reportArgumentType]
 
 

@@ -201,6 +201,20 @@ def test_given_something_impossible_when_asked_then_the_reason_is_said(ask, reas
         ask(Scene().rollout)
 
 
+def test_given_a_node_that_failed_when_retried_then_its_old_report_fails_it_no_more():
+    scene = Scene(abort={"node-failures": 2}, canary={"name": "canary", "size": 2})
+    scene.all_wait()
+    scene.say("a", Status.ROLLED_BACK)
+    scene.decide()
+
+    scene.rollout = intent.retry(scene.rollout, "a")
+    scene.decide()
+
+    entry = scene.rollout.entries["a"]
+    assert (entry.failed, entry.verb, entry.token) == (False, Verb.PREPARE, 1)
+    assert not scene.decide().rollout.entries["a"].failed
+
+
 def test_given_another_plan_when_decided_then_it_is_refused():
     scene = Scene()
 
