@@ -1,0 +1,221 @@
+"""What an operator can ask of a site: each action is a function that returns at once.
+
+An action records what is wanted; whatever follows from that is done by the nodes, later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import books as site_books
+import coordination
+import gates
+import outlook
+import site_options
+import site_status
+from edgecloud.host import failures
+from edgecloud.rollout import audit, intent, inventory, ledger, plan, progress
+
+Results = dict[str, str]
+Books = site_books.Books
+
+
+class ActionError(failures.WorkloadError):
+    """The action was refused; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the actions act on."""
+
+    books: Books
+    options: site_options.SiteOptions
+    members: inventory.Inventory
+    params: Mapping[str, Any]
+    facts: site_status.Facts
+    has_monitor: bool = False
+    now: int = 0
+
+    @property
+    def rollout(self) -> ledger.Rollout:
+        """The rollout at hand."""
+        if self.books.rollout is None:
+            raise ActionError("there is no plan yet")
+        return self.books.rollout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an action answers, and the books if it changed them."""
+
+    results: Results = field(default_factory=dict[str, str])
+    books: Books | None = None
+
+
+def refusals(
+    accepted: plan.Plan,
+    options: site_options.SiteOptions,
+    members: inventory.Inventory,
+    *,
+    has_monitor: bool,
+) -> list[str]:
+    """Return why this site does not take a plan, besides what the core says."""
+    return [
+        *site_options.limit_problems(options, accepted, members),
+        *gates.problems(accepted.gates, has_monitor=has_monitor),
+    ]
+
+
+def _plan(context: Context) -> Outcome:
+    """Show what a plan would do; nothing comes of it."""
+    accepted = _wanted(context)
+    members = context.members
+    problems = [
+        *intent.acceptance_problems(accepted, members, context.now),
+        *intent.succession_problems(accepted, context.books.rollout),
+        *refusals(accepted, context.options, members, has_monitor=context.has_monitor),
+    ]
+    results = {"digest": accepted.digest, "verdict": "; ".join(problems) or "can start"}
+    if not intent.acceptance_problems(accepted, members, context.now):
+        results["outlook"] = json.dumps(outlook.outlook(accepted, members), indent=1)
+    return Outcome(results)
+
+
+def _start(context: Context) -> Outcome:
+    accepted, digest = _wanted(context), str(context.params["plan-digest"])
+    if digest != accepted.digest:
+        raise ActionError(f"the option plan has another digest: {accepted.digest}")
+    rollout = context.books.rollout
+    if rollout and rollout.digest == digest and rollout.phase is ledger.Phase.COMPLETED:
+        return Outcome({"result": "it is completed already"})
+    problems = refusals(
+        accepted, context.options, context.members, has_monitor=context.has_monitor
+    )
+    if problems:
+        raise ActionError("; ".join(problems))
+    books = coordination.accept(context.books, accepted, context.members, context.now)
+    news = "accepted" if books is not context.books else "it is under way already"
+    return Outcome({"result": news, "digest": digest}, books)
+
+
+def _wanted(context: Context) -> plan.Plan:
+    text = str(context.params.get("plan") or context.options.plan)
+    if not text.strip():
+        raise ActionError("set the option plan first: juju config APP plan=@FILE")
+    return site_options.read_plan(text)
+
+
+def _pause(context: Context) -> Outcome:
+    paused = intent.pause(context.rollout, str(context.params["reason"]))
+    busy = [name for name, entry in paused.entries.items() if entry.holds_slot]
+    result = f"paused; {', '.join(busy)} will end first" if busy else "paused"
+    return _changed(context, paused, result)
+
+
+def _resume(context: Context) -> Outcome:
+    return _changed(context, intent.resume(context.rollout, _digest(context)), "resumed")
+
+
+def _abort(context: Context) -> Outcome:
+    mode = str(context.params["mode"])
+    aborted = intent.abort(context.rollout, _digest(context), mode)
+    return _changed(context, aborted, f"{aborted.phase.value}, mode {aborted.mode}")
+
+
+def _rollback(context: Context) -> Outcome:
+    """Abort and take nodes back, unless the datastore has moved on for good."""
+    rollout, mode = context.rollout, f"rollback-{context.params['scope']}"
+    if rollout.phase in ledger.TERMINAL:
+        raise ActionError(
+            f"the rollout is {rollout.phase.value}: a node's way back ends with its plan; "
+            "restore a backup, or go forward with another plan"
+        )
+    upgraded = [name for name, entry in rollout.entries.items() if entry.step > rollout.step]
+    final = [name for name in upgraded if progress.is_past_return(rollout, name)]
+    if final:
+        raise ActionError(
+            f"past the point of no return: {', '.join(final)} cannot go back, because most "
+            "control planes run the new minor; restore a backup, or go forward"
+        )
+    aborted = intent.abort(rollout, _digest(context), mode)
+    return _changed(context, aborted, f"{aborted.phase.value}, mode {aborted.mode}")
+
+
+def _approve(context: Context) -> Outcome:
+    rollout, wave = context.rollout, int(context.params["wave"])
+    approved = intent.approve(rollout, _digest(context), rollout.step, wave)
+    return _changed(context, approved, f"wave {wave} of this step may begin")
+
+
+def _retry(context: Context) -> Outcome:
+    name = str(context.params["node"])
+    return _changed(context, intent.retry(context.rollout, name), f"{name} is tried once more")
+
+
+def _release_node(context: Context) -> Outcome:
+    name = str(context.params["node"])
+    if not context.params["confirm"]:
+        raise ActionError(f"{name} would be forgotten by this plan; say confirm=true")
+    return _changed(context, intent.release(context.rollout, name), f"{name} is released")
+
+
+def _status(context: Context) -> Outcome:
+    found = site_status.table(context.facts)
+    wanted = str(context.params["node"])
+    if wanted:
+        if wanted not in found["nodes"]:
+            raise ActionError(f"{wanted} is not part of a plan")
+        found = {**found, "nodes": {wanted: found["nodes"][wanted]}}
+    if context.params["format"] == "json":
+        return Outcome({"status": json.dumps(found, sort_keys=True)})
+    return Outcome({"status": site_status.as_text(found)})
+
+
+def _verify_audit(context: Context) -> Outcome:
+    chain = context.books.chain
+    bad = audit.first_bad(chain)
+    if bad is not None:
+        raise ActionError(f"the audit chain does not hold from record {bad} on")
+    if not chain:
+        return Outcome({"result": "whole", "records": "none yet"})
+    first, last = chain[0], chain[-1]
+    return Outcome({"result": "whole", "records": f"{first.seq} to {last.seq}", "head": last.hash})
+
+
+def _digest(context: Context) -> str:
+    return str(context.params["plan-digest"])
+
+
+def _changed(context: Context, rollout: ledger.Rollout, result: str) -> Outcome:
+    books = coordination.change(context.books, rollout, context.now, cause=result)
+    return Outcome({"result": result}, books)
+
+
+ACTIONS: Mapping[str, Callable[[Context], Outcome]] = {
+    "abort": _abort,
+    "approve": _approve,
+    "pause": _pause,
+    "plan": _plan,
+    "release-node": _release_node,
+    "resume": _resume,
+    "retry": _retry,
+    "rollback": _rollback,
+    "start": _start,
+    "status": _status,
+    "verify-audit": _verify_audit,
+}
+READ_ONLY = frozenset({"plan", "status", "verify-audit"})
+"""Actions that any unit can run; the others write, and only a leader may."""
+
+
+def run(name: str, context: Context, *, is_leader: bool) -> Outcome:
+    """Run an action; raise :class:`ActionError` if it is refused."""
+    if name not in READ_ONLY and not is_leader:
+        raise ActionError("only the leader writes: run it on APP/leader")
+    try:
+        return ACTIONS[name](context)
+    except (intent.IntentError, plan.PlanError) as e:
+        raise ActionError(str(e)) from e

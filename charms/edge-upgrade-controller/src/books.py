@@ -1,0 +1,80 @@
+"""The books of a site: all that the coordinator must not forget, as the peers' databag holds it.
+
+Nothing else is kept anywhere, so a new leader goes on from here. The audit chain is cut at its old
+end; what is left of it still proves that no link in it was changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from edgecloud.rollout import audit, ledger, plan
+
+KEPT_RECORDS = 200
+KEPT_PLANS = 32
+KEYS = ("rollout", "plan", "signature", "chain", "finished", "leader")
+
+
+@dataclass(frozen=True)
+class Books:
+    """What is written down; a site that never had a plan has empty ones."""
+
+    rollout: ledger.Rollout | None = None
+    accepted: plan.Plan | None = None
+    signature: str = ""
+    chain: tuple[audit.Record, ...] = ()
+    finished: tuple[str, ...] = ()
+    """The plans that were carried out, newest last; others may depend on them."""
+    leader: str = ""
+    """The unit that wrote last. Another one begins a new epoch before it writes."""
+    problem: str = ""
+    """Why the accepted plan cannot be read by this revision; never written."""
+
+
+def read(bag: Mapping[str, str]) -> Books:
+    """Return the books that a databag holds."""
+    chain = tuple(audit.Record(*link) for link in json.loads(bag.get("chain") or "[]"))
+    found = Books(
+        signature=bag.get("signature", ""),
+        chain=chain,
+        finished=tuple(json.loads(bag.get("finished") or "[]")),
+        leader=bag.get("leader", ""),
+    )
+    if not bag.get("rollout"):
+        return found
+    try:
+        accepted = plan.parse(bag.get("plan", ""))
+        rollout = ledger.read(json.loads(bag["rollout"]))
+    except (plan.PlanError, KeyError, ValueError, TypeError) as e:
+        return replace(found, problem=f"the accepted plan cannot be read: {e}")
+    if rollout.digest != accepted.digest:
+        return replace(found, problem="this revision reads another digest out of the plan")
+    return replace(found, rollout=rollout, accepted=accepted)
+
+
+def write(books: Books) -> dict[str, str]:
+    """Return the databag that holds these books; what is empty is an empty text."""
+    return {
+        "rollout": _text(ledger.write(books.rollout)) if books.rollout else "",
+        "plan": plan.canonical(books.accepted) if books.accepted else "",
+        "signature": books.signature,
+        "chain": _text([list(asdict(link).values()) for link in books.chain]),
+        "finished": _text(books.finished),
+        "leader": books.leader,
+    }
+
+
+def note(books: Books, entries: Iterable[Mapping[str, Any]], now: int) -> Books:
+    """Add records to the audit chain."""
+    chain = books.chain
+    for entry in entries:
+        link = audit.extend(chain[-1] if chain else None, {"at": now, **entry})
+        chain = (*chain, link)
+    return replace(books, chain=chain[-KEPT_RECORDS:])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

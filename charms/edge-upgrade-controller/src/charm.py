@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Coordinate the upgrades of a site: one plan, one node after the other, and the way back."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import ops
+
+import books as site_books
+import coordination
+import gates
+import sighting
+import site_options
+import site_status
+from edgecloud import host as machines
+from edgecloud.host import failures, systemd
+from edgecloud.interfaces import health_gate, node_upgrade
+from edgecloud.rollout import intent, inventory, ledger, plan, site
+
+logger = logging.getLogger(__name__)
+
+PEERS = "coordinators"
+NODES = "nodes"
+HEALTH_GATE = "health-gate"
+
+
+class EdgeUpgradeControllerCharm(ops.CharmBase):
+    """A coordinator. The leader decides and writes; the others stand by with the same books."""
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self._host = machines.this()
+        self._nodes = node_upgrade.NodeUpgradeProvider(self, NODES)
+        self._gate = health_gate.GateRequirer(self, HEALTH_GATE)
+        self._refusal = ""
+        self._written: site_books.Books | None = None
+        self._verdicts: dict[str, ledger.Verdict] | None = None
+
+        for event in (
+            self.on.start,
+            self.on.config_changed,
+            self.on.upgrade_charm,
+            self.on.leader_elected,
+            self.on.update_status,
+            self.on.secret_changed,
+            self.on[PEERS].relation_created,
+            self.on[PEERS].relation_changed,
+            self.on[NODES].relation_created,
+            self.on[NODES].relation_changed,
+            self.on[NODES].relation_departed,
+            self.on[HEALTH_GATE].relation_changed,
+            self.on[HEALTH_GATE].relation_broken,
+        ):
+            framework.observe(event, self._on_reconcile)
+        for name in self.meta.actions:
+            action = getattr(self.on, f"{name.replace('-', '_')}_action")
+            framework.observe(action, self._on_action)
+        framework.observe(self.on.collect_unit_status, self._on_collect_status)
+        framework.observe(self.on.collect_app_status, self._on_collect_status)
+
+    # --- reconcile -------------------------------------------------------------------------
+
+    def _on_reconcile(self, _: ops.EventBase) -> None:
+        """Read the books and the site, decide, write both back."""
+        if self.unit.is_leader() and self._peers is not None and not self._books.problem:
+            self._decide(self._take_plan(self._books))
+
+    def _take_plan(self, books: site_books.Books) -> site_books.Books:
+        """Accept the plan of the option, where plans may start by themselves."""
+        offered, options = self._offered, self._options
+        if offered is None or options is None or options.start_plans != "automatic":
+            return books
+        try:
+            taken = coordination.accept(books, offered, self._members, self._now)
+        except intent.IntentError as e:
+            self._refusal = f"plan: {e}"
+            return books
+        return taken
+
+    def _decide(self, books: site_books.Books) -> None:
+        led = coordination.lead(books, self.unit.name, self._now)
+        sight = self._look(led)
+        decided = coordination.decide(led, sight, self._now)
+        self._write(decided.books)
+        self._publish(decided.books)
+        self._wake_up_later(decided.books)
+
+    def _look(self, books: site_books.Books) -> ledger.Sight:
+        if books.rollout is None or books.accepted is None:
+            return ledger.Sight()
+        if self._verdicts is None:  # Asked once in a hook.
+            asked = books.accepted.gates if coordination.is_under_way(books) else ()
+            self._verdicts = gates.ask(self._gate.access(), asked, self._now) if asked else {}
+        return sighting.look(self._reports, books.rollout, self._verdicts, self._now)
+
+    def _write(self, books: site_books.Books) -> None:
+        self._written = books
+        assert self._peers is not None
+        bag, wanted = self._peers.data[self.app], site_books.write(books)
+        changes = {key: text for key, text in wanted.items() if bag.get(key, "") != text}
+        if changes:
+            bag.update(changes)
+
+    def _publish(self, books: site_books.Books) -> None:
+        """Say to the nodes what the books say, in the same hook, so that neither goes ahead."""
+        rollout, accepted = books.rollout, books.accepted
+        if rollout is not None and accepted is not None:
+            orders = site.orders(rollout)
+            text = plan.canonical(accepted)
+            self._nodes.publish(text, books.signature, orders, rollout.members)
+
+    def _wake_up_later(self, books: site_books.Books) -> None:
+        """Run this charm again when time alone may have changed something."""
+        after_s = coordination.wake_after_s(books, self._now)
+        if after_s is None:
+            return
+        name = f"edge-upgrade-controller-{self.unit.name.replace('/', '-')}"
+        try:
+            systemd.arm(self._host, name, after_s, systemd.dispatch_command(self.unit.name))
+        except (failures.WorkloadError, OSError) as e:
+            logger.warning("no wake-up but update-status: %s", e)
+
+    # --- actions -----------------------------------------------------------------------------
+
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        """Run an action; say why, without a traceback, if it is refused."""
+        problems = (*self._option_problems, *filter(None, [self._books.problem]))
+        if self._options is None or self._books.problem or self._peers is None:
+            event.fail("; ".join(problems) or "not started yet")
+            return
+        import actions  # No hook needs it.
+
+        name = event.handle.kind.removesuffix("_action").replace("_", "-")
+        context = actions.Context(
+            books=self._books,
+            options=self._options,
+            members=self._members,
+            params=event.params,
+            facts=self._facts,
+            has_monitor=self._gate.related,
+            now=self._now,
+        )
+        try:
+            outcome = actions.run(name, context, is_leader=self.unit.is_leader())
+        except actions.ActionError as e:
+            event.fail(str(e))
+            return
+        if outcome.books is not None:
+            self._decide(outcome.books)
+        event.set_results(outcome.results)
+
+    # --- status ------------------------------------------------------------------------------
+
+    def _on_collect_status(self, event: ops.CollectStatusEvent) -> None:
+        line = self._line
+        event.add_status(ops.StatusBase.from_name(line.status, line.message))
+
+    @functools.cached_property
+    def _line(self) -> site_status.Line:
+        return site_status.judge(self._facts)
+
+    @property
+    def _facts(self) -> site_status.Facts:
+        books = self._written or self._books
+        sight = self._look(books)
+        decided = coordination.decide(books, sight, self._now)
+        # Without the leader's pen this is what it would decide: good enough to explain.
+        return site_status.Facts(
+            is_leader=self.unit.is_leader(),
+            has_peers=self._peers is not None,
+            has_nodes=self._nodes.related,
+            nodes=len(self._members),
+            problems=self._problems,
+            rollout=books.rollout,
+            accepted=books.accepted,
+            sight=sight,
+            waiting=decided.waiting,
+            offered=self._startable(books),
+            now=self._now,
+        )
+
+    @property
+    def _problems(self) -> tuple[str, ...]:
+        found = [self._books.problem, self._refusal, *self._option_problems]
+        return (*filter(None, found), *sighting.problems(self._reports))
+
+    def _startable(self, books: site_books.Books) -> plan.Plan | None:
+        """Return the plan of the option if it may begin now."""
+        offered = self._offered
+        if offered is None or coordination.is_under_way(books):
+            return None
+        try:
+            coordination.accept(books, offered, self._members, self._now)
+        except intent.IntentError:
+            return None
+        return offered
+
+    # --- what is known in this hook ------------------------------------------------------------
+
+    @functools.cached_property
+    def _now(self) -> int:
+        return int(self._host.now())
+
+    @property
+    def _peers(self) -> ops.Relation | None:
+        return self.model.get_relation(PEERS)
+
+    @functools.cached_property
+    def _books(self) -> site_books.Books:
+        if self._peers is None:
+            return site_books.Books()
+        return site_books.read(self._peers.data[self.app])
+
+    @functools.cached_property
+    def _reports(self) -> dict[str, node_upgrade.NodeReport]:
+        return self._nodes.reports()
+
+    @functools.cached_property
+    def _members(self) -> inventory.Inventory:
+        return sighting.members(self._reports, self._addresses)
+
+    @property
+    def _addresses(self) -> frozenset[str]:
+        """Where the coordinators themselves live."""
+        binding = self.model.get_binding(PEERS)
+        found = {str(binding.network.bind_address)} if binding else set[str]()
+        if self._peers is not None:
+            bags = (self._peers.data[unit] for unit in self._peers.units)
+            found |= {bag.get("ingress-address", "") for bag in bags}
+        return frozenset(found - {""})
+
+    @functools.cached_property
+    def _checked(self) -> tuple[site_options.SiteOptions | None, plan.Plan | None, list[str]]:
+        """The options, the plan among them, and what is wrong with them."""
+        try:
+            options = self.load_config(site_options.SiteOptions)
+        except site_options.OptionError as e:
+            return None, None, list(e.problems)
+        if not options.plan.strip():
+            return options, None, []
+        try:
+            offered = site_options.read_plan(options.plan)
+        except plan.PlanError as e:
+            return options, None, [f"plan: {problem}" for problem in e.problems]
+        return options, offered, []
+
+    @property
+    def _options(self) -> site_options.SiteOptions | None:
+        return self._checked[0]
+
+    @functools.cached_property
+    def _offered(self) -> plan.Plan | None:
+        """The plan of the option, unless it is the one at hand or this site does not take it."""
+        options, offered, _ = self._checked
+        rollout = self._books.rollout
+        if options is None or offered is None or not self._members:
+            return None
+        if self._limits or (rollout is not None and rollout.digest == offered.digest):
+            return None
+        return offered
+
+    @functools.cached_property
+    def _limits(self) -> tuple[str, ...]:
+        """Where the plan of the option asks for more than this site allows."""
+        import actions  # The rule is the one of the action `start`.
+
+        options, offered, _ = self._checked
+        if options is None or offered is None or not self._members:
+            return ()
+        found = actions.refusals(offered, options, self._members, has_monitor=self._gate.related)
+        return tuple(f"plan: {problem}" for problem in found)
+
+    @property
+    def _option_problems(self) -> tuple[str, ...]:
+        return (*self._checked[2], *self._limits)
+
+
+if __name__ == "__main__":  # pragma: nocover
+    ops.main(EdgeUpgradeControllerCharm)

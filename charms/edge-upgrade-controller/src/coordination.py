@@ -1,0 +1,125 @@
+"""How a site's books change: by a plan, an operator's intent, a new leader, and time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import books as site_books
+from edgecloud.rollout import audit, intent, inventory, ledger, plan, site, window
+
+Books = site_books.Books
+Phase = ledger.Phase
+
+ROUND_S = 60
+"""How often an unfinished rollout is looked at, besides whenever a node says something."""
+LONGEST_S = 3600
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The books to write, and why each node waits."""
+
+    books: Books
+    waiting: Mapping[str, tuple[str, ...]]
+
+
+def lead(books: Books, unit: str, now: int) -> Books:
+    """Begin a new epoch if another unit wrote last, so that its late orders are refused."""
+    if books.leader == unit:
+        return books
+    led = replace(books, leader=unit)
+    if books.rollout is None:
+        return led
+    rollout = intent.lead(books.rollout)
+    return change(led, rollout, now, cause=f"{unit} leads")
+
+
+def accept(books: Books, accepted: plan.Plan, members: inventory.Inventory, now: int) -> Books:
+    """Freeze plan and inventory; raise :class:`intent.IntentError` if that may not be."""
+    rollout = intent.accept(accepted, members, now, current=books.rollout, finished=books.finished)
+    if rollout is books.rollout:
+        return books
+    before = books.rollout
+    if before is not None and before.phase not in ledger.TERMINAL:
+        ended = intent.supersede(before, accepted.id)
+        books = change(books, ended, now, cause="superseded")
+    cause = {
+        "accepted": accepted.id,
+        "digest": accepted.digest,
+        "members": inventory.digest(members),
+    }
+    signature = accepted.signature.value if accepted.signature else ""
+    noted = site_books.note(books, [cause], now)
+    return replace(noted, rollout=rollout, accepted=accepted, signature=signature)
+
+
+def change(books: Books, rollout: ledger.Rollout, now: int, *, cause: str) -> Books:
+    """Record an intent: the rollout as it is from now on, and what or who asked for it."""
+    if rollout == books.rollout or books.rollout is None:
+        return books
+    entries = audit.site_transitions(books.rollout, rollout)
+    asked = {"digest": rollout.digest, "epoch": rollout.epoch, "cause": cause}
+    return replace(site_books.note(books, [asked, *entries], now), rollout=rollout)
+
+
+def decide(books: Books, sight: ledger.Sight, now: int) -> Decided:
+    """Let the core decide, and record what it decided."""
+    before = books.rollout
+    if before is None or books.accepted is None:
+        return Decided(books, {})
+    found = site.decide(ledger.Site(before, sight), books.accepted, now)
+    entries = [
+        *_heard(before, found.rollout, sight),
+        *audit.site_transitions(before, found.rollout),
+    ]
+    after = replace(site_books.note(books, entries, now), rollout=found.rollout)
+    return Decided(_finish(after), found.waiting)
+
+
+def _heard(
+    before: ledger.Rollout, after: ledger.Rollout, sight: ledger.Sight
+) -> list[dict[str, str]]:
+    """Return a record of each node that came to another class of state, with its chain's head."""
+    return [
+        {
+            "digest": after.digest,
+            "node": name,
+            "from": before.entries[name].status.value,
+            "to": entry.status.value,
+            "head": sight.reports[name].head if name in sight.reports else "",
+        }
+        for name, entry in after.entries.items()
+        if entry.status is not before.entries[name].status
+    ]
+
+
+def _finish(books: Books) -> Books:
+    rollout = books.rollout
+    if rollout is None or rollout.phase is not Phase.COMPLETED:
+        return books
+    if rollout.plan_id in books.finished:
+        return books
+    finished = (*books.finished, rollout.plan_id)[-site_books.KEPT_PLANS :]
+    return replace(books, finished=finished)
+
+
+def is_under_way(books: Books) -> bool:
+    """Return whether a rollout is not over yet."""
+    return books.rollout is not None and books.rollout.phase not in ledger.TERMINAL
+
+
+def wake_after_s(books: Books, now: int) -> int | None:
+    """Return when to look again if nobody says anything before; None if there is no need."""
+    rollout, accepted = books.rollout, books.accepted
+    if rollout is None or accepted is None or not is_under_way(books):
+        return None
+    busy = any(entry.holds_slot for entry in rollout.entries.values())
+    if rollout.phase is Phase.SCHEDULED:
+        return max(ROUND_S, min(LONGEST_S, accepted.not_before - now))
+    if rollout.paused and not busy:
+        return None
+    if busy or window.remaining(accepted.calendar, now):
+        return ROUND_S
+    opens = window.next_fit(accepted.calendar, now, 1)
+    return max(ROUND_S, min(LONGEST_S, (opens or now) - now))

@@ -1,0 +1,173 @@
+"""Say in one line where a site stands, and in a table why each node waits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgecloud.rollout import grant, ledger, messages, plan, waves
+
+ACTIVE = "active"
+BLOCKED = "blocked"
+WAITING = "waiting"
+LONGEST = 120
+"""As much of a message as `juju status` shows in its table."""
+
+Phase = ledger.Phase
+MENDED_BY_OPERATOR = frozenset({Phase.HELD, Phase.PARTIAL, Phase.EXPIRED, Phase.ROLLED_BACK})
+_NONE = ledger.Sight()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at the end of a hook."""
+
+    is_leader: bool = True
+    has_peers: bool = True
+    has_nodes: bool = True
+    nodes: int = 0
+    problems: tuple[str, ...] = ()
+    """What an operator has to mend: options, a plan that is refused, two nodes of one name."""
+    rollout: ledger.Rollout | None = None
+    accepted: plan.Plan | None = None
+    sight: ledger.Sight = _NONE
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    offered: plan.Plan | None = None
+    """The plan of the option, if it may begin now."""
+    now: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A status and its message."""
+
+    status: str
+    message: str
+
+
+def judge(facts: Facts) -> Line:
+    """Return the line for a unit."""
+    line = _judge(facts)
+    return Line(line.status, line.message[:LONGEST])
+
+
+def _judge(facts: Facts) -> Line:
+    if not facts.has_peers:
+        return Line(WAITING, "starting")
+    if facts.rollout and facts.rollout.phase not in ledger.TERMINAL:
+        text = place(facts)
+        return (
+            Line(BLOCKED, f"{facts.problems[0]}; {text}") if facts.problems else Line(ACTIVE, text)
+        )
+    if facts.problems:
+        return Line(BLOCKED, "; ".join(facts.problems))
+    if not facts.has_nodes:
+        return Line(BLOCKED, "missing relation: nodes")
+    if not facts.is_leader:
+        return Line(ACTIVE, "standing by")
+    return _at_rest(facts)
+
+
+def _at_rest(facts: Facts) -> Line:
+    """Return the line of a site on which no rollout is under way."""
+    if facts.offered:
+        digest = facts.offered.digest[:12]
+        return Line(ACTIVE, f"{facts.offered.id} ({digest}) can start; {facts.nodes} nodes")
+    if facts.rollout is None:
+        return Line(ACTIVE, f"no plan; {facts.nodes} nodes")
+    text = f"{facts.rollout.plan_id} {_ending(facts.rollout)}"
+    if facts.rollout.phase in MENDED_BY_OPERATOR:
+        return Line(BLOCKED, text)
+    return Line(ACTIVE, text)
+
+
+def _ending(rollout: ledger.Rollout) -> str:
+    return f"{rollout.phase.value}: {rollout.reason}" if rollout.reason else rollout.phase.value
+
+
+def place(facts: Facts) -> str:
+    """Return where a rollout stands: ``wave 2/4: 3 of 7 done, pi-5 disrupted (1/1 …)``."""
+    rollout = facts.rollout
+    if rollout is None:
+        return ""
+    if rollout.phase is not Phase.ACTIVE:
+        return f"{rollout.plan_id} {_ending(rollout)}"
+    names = rollout.waves[rollout.wave]
+    done = sum(rollout.entries[name].step > rollout.step for name in names)
+    wave = f"wave {rollout.wave}/{len(rollout.waves) - 1}" if rollout.wave else "canary"
+    text = f"{wave}: {done} of {len(names)} done"
+    paused = f"paused ({rollout.paused}), " if rollout.paused else ""
+    return f"{paused}{text}{_doing(facts, rollout)}"
+
+
+def _doing(facts: Facts, rollout: ledger.Rollout) -> str:
+    busy = [name for name, entry in rollout.entries.items() if entry.holds_slot]
+    if busy:
+        shown = f"{busy[0]} {_class(facts, busy[0])}" + (" and others" if busy[1:] else "")
+        return f", {shown}{_unavailable(facts, rollout)}"
+    soaking = [n for n in rollout.waves[rollout.wave] if _class(facts, n) == "soaking"]
+    if soaking:
+        return f", {soaking[0]} soaking"
+    reason = next((reasons[0] for reasons in facts.waiting.values() if reasons), "")
+    return f", waiting: {reason}" if reason and not rollout.paused else ""
+
+
+def _class(facts: Facts, name: str) -> str:
+    report = facts.sight.reports.get(name)
+    if report is None:
+        return "not heard"
+    is_begun = report.status is not messages.Status.WAITING
+    return report.status.value if is_begun else "granted"
+
+
+def _unavailable(facts: Facts, rollout: ledger.Rollout) -> str:
+    if facts.accepted is None:
+        return ""
+    site = ledger.Site(rollout, facts.sight)
+    account = grant.open_account(site, facts.accepted, rollout.entries, facts.now)
+    most = waves.count(facts.accepted.limits.max_unavailable, account.total)
+    return f" ({len(account.taken)}/{most} unavailable)"
+
+
+def table(facts: Facts) -> dict[str, Any]:
+    """Return everything there is to say of a rollout, node by node."""
+    rollout = facts.rollout
+    if rollout is None:
+        return {"summary": judge(facts).message, "nodes": {}}
+    parts = [step.part for step in rollout.steps]
+    return {
+        "summary": judge(facts).message,
+        "plan": rollout.plan_id,
+        "digest": rollout.digest,
+        "phase": rollout.phase.value,
+        "step": parts[rollout.step] if rollout.step < len(parts) else "",
+        "wave": rollout.wave,
+        "paused": rollout.paused,
+        "gates": {name: verdict.value for name, verdict in facts.sight.gates.items()},
+        "nodes": {name: _row(facts, name, entry) for name, entry in rollout.entries.items()},
+    }
+
+
+def _row(facts: Facts, name: str, entry: ledger.Entry) -> dict[str, Any]:
+    report = facts.sight.reports.get(name)
+    marks = ("failed", "skipped", "debt", "released")
+    return {
+        "status": report.status.value if report else "not heard",
+        "version": report.version if report else "",
+        "order": entry.verb.value if entry.verb else "none",
+        "marks": [mark for mark in marks if getattr(entry, mark)],
+        "waits-for": list(facts.waiting.get(name, ())),
+        "says": report.reason if report else "",
+    }
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """Return a table as lines for a terminal."""
+    lines = [str(found["summary"])]
+    for name, row in found["nodes"].items():
+        words = [row["status"], row["version"], *row["marks"]]
+        lines.append(f"{name:<16} {', '.join(word for word in words if word)}")
+        lines += [f"{'':<16}   waits: {reason}" for reason in row["waits-for"]]
+        lines += [f"{'':<16}   says: {row['says']}"] if row["says"] else []
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""What an operator can ask, and what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+from ops import testing
+
+from edgecloud.rollout import ledger
+
+Phase = ledger.Phase
+
+
+def refused(site, action, **params):
+    with pytest.raises(testing.ActionFailed) as caught:
+        site.act(action, **params)
+    return caught.value.message
+
+
+def test_given_no_plan_when_planned_then_it_says_how_to_set_one(site):
+    assert "juju config" in refused(site, "plan")
+
+
+def test_given_a_plan_when_planned_then_it_is_shown_and_nothing_changes(site):
+    digest = site.offer()
+
+    found = site.act("plan")
+
+    shown = json.loads(found["outlook"])
+    assert (found["digest"], found["verdict"]) == (digest, "can start")
+    assert shown["steps"] == [{"part": "kubernetes/1.35", "waves": [["pi-0"], ["pi-1", "pi-2"]]}]
+    assert site.peers.local_app_data.get("rollout", "") == ""
+
+
+def test_given_a_plan_that_skips_a_minor_when_planned_then_the_verdict_says_why(site):
+    releases = {"1.36": {"revision": {"arm64": 136}}}
+    site.offer(targets={"kubernetes": {"to": "1.36", "releases": releases}})
+
+    found = site.act("plan")
+
+    assert "pi-0" in found["verdict"]
+    assert "must pass 1.35" in found["verdict"]
+
+
+def test_given_another_digest_when_started_then_nothing_begins(site):
+    site.offer()
+
+    assert "another digest" in refused(site, "start", plan_digest="0" * 64)
+    assert site.orders().orders == ()
+
+
+def test_given_a_plan_under_way_when_started_again_then_it_is_no_news(site):
+    digest = site.start()
+
+    assert site.act("start", plan_digest=digest)["result"] == "it is under way already"
+
+
+def test_given_a_completed_plan_when_started_again_then_it_stays_completed(site):
+    digest = site.start()
+    site.rounds()
+
+    assert site.act("start", plan_digest=digest)["result"] == "it is completed already"
+    assert site.rollout.phase is Phase.COMPLETED
+
+
+def test_given_a_held_plan_when_started_again_then_it_begins_anew(site):
+    digest = site.start()
+    site.act("abort", plan_digest=digest)
+    site.round()
+
+    site.act("start", plan_digest=digest)
+
+    assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_gate_and_no_monitor_when_started_then_it_is_refused(site):
+    gates = [{"name": "well", "type": "alerts"}]
+    digest = site.offer(gates=gates)
+
+    assert "relate health-gate" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_a_plan_that_must_be_rehearsed_when_started_then_it_is_refused(site):
+    digest = site.offer(rehearsal={"required": True})
+
+    assert "rehearsed" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_a_pause_when_rounds_pass_then_nobody_is_granted_until_resumed(site):
+    digest = site.start()
+    site.act("pause", reason="market day")
+    site.round().round()
+    held = site.granted()
+
+    site.act("resume", plan_digest=digest)
+
+    assert held == []
+    assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_disturbed_node_when_paused_then_it_says_who_ends_first(site):
+    site.start()
+    site.round()
+
+    assert site.act("pause")["result"] == "paused; pi-0 will end first"
+    assert "paused (by an operator)" in site.status.message
+
+
+def test_given_an_abort_twice_when_rounds_pass_then_it_is_held_once(site):
+    digest = site.start()
+    site.round()
+
+    site.act("abort", plan_digest=digest)
+    site.act("abort", plan_digest=digest)
+
+    assert site.rounds().rollout.phase is Phase.HELD
+
+
+def test_given_an_upgraded_canary_when_rolled_back_then_it_runs_what_it_ran(site):
+    digest = site.start()
+    site.round().round(1)
+    assert site.actors["pi-0"].version == "1.35.1"
+
+    site.act("rollback", plan_digest=digest)
+
+    assert site.rounds().versions() == {"1.34.2"}
+    assert site.rollout.phase is Phase.ROLLED_BACK
+
+
+def test_given_an_abort_while_going_back_when_rounds_pass_then_it_holds(site):
+    digest = site.start()
+    site.round().round(1)
+    site.act("rollback", plan_digest=digest)
+
+    site.act("abort", plan_digest=digest)
+
+    assert site.rounds().rollout.phase is Phase.HELD
+
+
+def test_given_most_control_planes_upgraded_when_rolled_back_then_it_is_refused(site):
+    digest = site.start()
+    while sum(entry.step for entry in site.rollout.entries.values()) < 2:
+        site.round()
+
+    assert "past the point of no return" in refused(site, "rollback", plan_digest=digest)
+
+
+def test_given_a_rollout_that_ended_when_rolled_back_then_it_says_what_is_left(site):
+    digest = site.start()
+    site.rounds()
+
+    assert "completed" in refused(site, "rollback", plan_digest=digest)
+
+
+def test_given_a_wave_that_asks_when_approved_then_it_begins(site):
+    waves = [{"name": "rest", "soak": "60s", "require": "approval"}]
+    digest = site.start(waves=waves)
+    for _ in range(8):
+        site.round()
+    waited = site.status.message
+
+    site.act("approve", plan_digest=digest, wave=1)
+
+    assert "needs an approval" in waited
+    assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_failed_node_when_tried_again_then_it_goes_through(site):
+    site.actors["pi-1"].broken = True
+    site.start(
+        abort={"node-failures": 2}, waves=[{"name": "rest", "soak": "60s", "min-success": 1}]
+    )
+    while not site.rollout.entries["pi-1"].failed:
+        site.round()
+    site.actors["pi-1"].broken = False
+
+    site.act("retry", node="pi-1")
+
+    assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_healthy_node_when_tried_again_then_it_is_refused(site):
+    site.start()
+
+    assert "has not failed" in refused(site, "retry", node="pi-1")
+
+
+def test_given_a_machine_that_never_returns_when_released_then_the_others_go_on(make_site):
+    site = make_site(planes=3, workers=2)
+    site.start(offline={"counts-unavailable": False})
+    del site.actors["pi-4"]
+
+    kept = refused(site, "release-node", node="pi-4")
+    site.act("release-node", node="pi-4", confirm=True)
+
+    assert "confirm=true" in kept
+    assert site.rounds().rollout.phase is Phase.COMPLETED
+
+
+def test_given_a_node_that_waits_when_asked_then_the_status_says_for_what(site):
+    site.actors["pi-0"].vetoed = True
+    site.start()
+    site.round()
+
+    found = json.loads(site.act("status", format="json")["status"])
+    text = site.act("status", node="pi-0")["status"]
+
+    assert found["nodes"]["pi-0"]["waits-for"] == ["vetoed on the node"]
+    assert "waits: vetoed on the node" in text
+    assert "pi-1" not in text
+
+
+def test_given_an_unknown_node_when_asked_then_it_is_refused(site):
+    site.start()
+
+    assert refused(site, "status", node="pi-9") == "pi-9 is not part of a plan"
+
+
+def test_given_no_plan_when_asked_then_the_status_says_so(site):
+    assert site.act("status")["status"] == "no plan; 3 nodes"
+
+
+@pytest.mark.parametrize(
+    ("action", "params"),
+    [
+        ("abort", {"plan_digest": "0" * 64}),
+        ("approve", {"plan_digest": "0" * 64, "wave": 1}),
+        ("pause", {}),
+        ("release-node", {"node": "pi-0", "confirm": True}),
+        ("resume", {"plan_digest": "0" * 64}),
+        ("retry", {"node": "pi-0"}),
+        ("rollback", {"plan_digest": "0" * 64}),
+    ],
+)
+def test_given_no_plan_when_asked_for_a_change_then_it_is_refused(site, action, params):
+    assert refused(site, action, **params) == "there is no plan yet"
+
+
+def test_given_a_unit_that_does_not_lead_when_asked_for_a_change_then_it_names_the_leader(site):
+    site.start()
+
+    assert "APP/leader" in refused(site, "pause", leader=False)
+    assert site.act("status", leader=False)["status"]
+
+
+def test_given_an_unfit_option_when_any_action_runs_then_it_says_so(site):
+    site.config = {"start-plans": "maybe"}
+
+    assert "start-plans" in refused(site, "status")
+
+
+def test_given_a_whole_rollout_when_verified_then_the_chain_holds(site):
+    site.start()
+    site.rounds()
+
+    found = site.act("verify-audit")
+
+    assert found["result"] == "whole"
+    assert len(found["head"]) == 64
+
+
+def test_given_a_record_that_was_changed_when_verified_then_it_says_which(site):
+    site.start()
+    chain = json.loads(site.peers.local_app_data["chain"])
+    chain[0][1]["cause"] = "nobody"
+    bag = {**site.peers.local_app_data, "chain": json.dumps(chain)}
+    site.peers = dataclasses.replace(site.peers, local_app_data=bag)
+
+    assert "from record 1 on" in refused(site, "verify-audit")
+
+
+def test_given_nothing_happened_when_verified_then_the_chain_is_empty(site):
+    assert site.act("verify-audit") == {"result": "whole", "records": "none yet"}

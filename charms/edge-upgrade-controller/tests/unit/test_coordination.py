@@ -1,0 +1,118 @@
+"""When the coordinator looks again, and what it sees."""
+
+import dataclasses
+
+import pytest
+import sites
+
+import books
+import coordination
+import sighting
+from edgecloud.interfaces.node_upgrade import ClusterView, Machine, Missing, NodeReport
+from edgecloud.rollout import intent
+
+NOW = sites.START
+HOUR = 3600
+PLANE = Machine("control-plane", voter=True, version="1.34.2")
+
+
+def begun(members, **changes):
+    kept = coordination.accept(books.Books(), sites.accepted(**changes), members(), NOW)
+    return kept
+
+
+def report(name, **changes):
+    plain = {"schema": 1, "node": name, "machine": PLANE, "status": "idle", "ready": True}
+    return NodeReport(**{**plain, **changes})
+
+
+def test_given_no_plan_when_it_would_sleep_then_it_needs_no_wake_up():
+    assert coordination.wake_after_s(books.Books(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"not-before": NOW + 120}, 120),
+        ({"not-before": NOW + 90 * 24 * HOUR}, HOUR),
+        ({}, 60),
+    ],
+)
+def test_given_a_plan_that_waits_when_it_would_sleep_then_it_wakes_in_time(
+    members, changes, seconds
+):
+    assert coordination.wake_after_s(begun(members, **changes), NOW) == seconds
+
+
+def test_given_a_closed_window_when_it_would_sleep_then_it_wakes_when_one_opens(members):
+    windows = [{"start": "08:20", "length": "4h", "tz": "UTC"}]
+    kept = coordination.decide(begun(members, windows=windows), sight(members), NOW).books
+
+    assert coordination.wake_after_s(kept, NOW) == 20 * 60
+
+
+def test_given_a_paused_plan_when_it_would_sleep_then_it_waits_for_the_operator(members):
+    kept = coordination.decide(begun(members), sight(members), NOW).books
+    paused = coordination.change(kept, intent.pause(kept.rollout, ""), NOW, cause="test")
+
+    assert coordination.wake_after_s(paused, NOW) is None
+
+
+def sight(members):
+    return sighting.look({}, begun(members).rollout, {}, NOW)
+
+
+def test_given_no_rollout_when_decided_then_the_books_stay_as_they_are():
+    assert coordination.decide(books.Books(), None, NOW).books == books.Books()
+
+
+def test_given_an_old_view_when_looked_at_then_nobody_is_known_to_serve(members):
+    old = ClusterView(at=NOW - sighting.FRESH_S - 1, voters=("pi-0",), answering=("pi-0",))
+
+    found = sighting.look({"a/0": report("pi-0", cluster=old)}, begun(members).rollout, {}, NOW)
+
+    assert found.unready == {"pi-0", "pi-1", "pi-2"}
+    assert found.answering == frozenset()
+
+
+def test_given_two_views_when_looked_at_then_the_newest_counts(members):
+    old = ClusterView(at=NOW - 60, voters=("pi-0", "pi-1"), missing=(Missing("pi-1", False, 5),))
+    new = ClusterView(at=NOW, voters=("pi-0", "pi-1"), leader="pi-1")
+    reports = {"a/0": report("pi-0", cluster=old), "a/1": report("pi-1", cluster=new)}
+
+    found = sighting.look(reports, begun(members).rollout, {}, NOW)
+
+    assert (found.leader, found.silent) == ("pi-1", {})
+
+
+def test_given_a_worker_with_a_view_when_looked_at_then_it_is_not_believed():
+    worker = Machine("worker", version="1.34.2")
+    said = {"pi-0": report("pi-0", machine=worker, cluster=ClusterView(at=NOW))}
+
+    assert sighting.freshest(said, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "trusted"), [(NOW, NOW, True), (NOW + 300, NOW, False), (0, NOW - 9, False)]
+)
+def test_given_clocks_that_disagree_when_looked_at_then_time_is_not_trusted(
+    members, at, now, trusted
+):
+    said = {"pi-0": report("pi-0", cluster=ClusterView(at=at))}
+
+    assert sighting.is_clock_trusted(said, begun(members).rollout, now) is trusted
+
+
+def test_given_a_report_of_a_newer_schema_when_looked_at_then_it_is_not_heard(members):
+    reports = {"a/0": report("pi-0", schema=9)}
+
+    found = sighting.look(reports, begun(members).rollout, {}, NOW)
+
+    assert found.reports == {}
+    assert sighting.problems(reports) == ["a/0 speak a newer schema: refresh this charm"]
+
+
+def test_given_a_node_that_does_not_know_itself_when_counted_then_it_is_left_out():
+    reports = {"a/0": report(None), "a/1": dataclasses.replace(report("pi-1"), machine=None)}
+
+    assert sighting.members(reports, frozenset()) == {}
