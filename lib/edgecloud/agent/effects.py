@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edgecloud.agent import floors, health, kube, kubernetes_step, slot_step
+from edgecloud.agent import floors, health, kube, kubernetes_step, slot_step, snaps_step
 from edgecloud.agent.context import Context, Driver, EffectError
 from edgecloud.host import failures, kubectl, snap, systemd
 from edgecloud.rollout import route, skew, state
@@ -14,7 +14,9 @@ Failures = (kubectl.KubectlError, snap.SnapError, systemd.SystemdError, *failure
 
 DRIVERS: Mapping[route.Kind, Driver] = {
     route.Kind.KUBERNETES: kubernetes_step.DRIVER,
+    route.Kind.LXD: snaps_step.DRIVER,
     route.Kind.OS: slot_step.DRIVER,
+    route.Kind.SNAPS: snaps_step.DRIVER,
 }
 
 _STEADY_S = 45
