@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edgecloud.agent import floors, health, kube, kubernetes_step, slot_step, snaps_step
+from edgecloud.agent import (
+    firmware_step,
+    floors,
+    health,
+    kube,
+    kubernetes_step,
+    slot_step,
+    snaps_step,
+)
 from edgecloud.agent.context import Context, Driver, EffectError
 from edgecloud.host import failures, kubectl, snap, systemd
 from edgecloud.rollout import route, skew, state
@@ -13,6 +21,7 @@ Effect = state.Effect
 Failures = (kubectl.KubectlError, snap.SnapError, systemd.SystemdError, *failures.FAILURES)
 
 DRIVERS: Mapping[route.Kind, Driver] = {
+    route.Kind.FIRMWARE: firmware_step.DRIVER,
     route.Kind.KUBERNETES: kubernetes_step.DRIVER,
     route.Kind.LXD: snaps_step.DRIVER,
     route.Kind.OS: slot_step.DRIVER,

@@ -9,6 +9,7 @@ from edgelab.pi import datastore_shell as dqlite
 from edgelab.pi import (
     debian,
     durations,
+    eeprom,
     faults,
     files,
     kubectl,
@@ -43,6 +44,7 @@ SYSTEM: dict[str, Program] = {
     "/usr/bin/true": debian.true,
     "/usr/bin/curl": probes.curl,
     "/usr/bin/vcgencmd": probes.vcgencmd,
+    "/usr/bin/rpi-eeprom-update": eeprom.update,
     "/usr/bin/openssl": passthrough.openssl,
     "/usr/bin/python3": passthrough.python,
     "/usr/bin/sha256sum": passthrough.real,

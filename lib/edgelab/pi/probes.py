@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from edgelab.pi import durations, files, kube_api, paths, services
+from edgelab.pi import durations, eeprom, files, kube_api, paths, services
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -41,6 +41,9 @@ def _serves(machine: machines.Machine) -> bool:
 
 def vcgencmd(process: Process) -> int:
     """Answer for the board's firmware."""
+    if process.argv[1:] == ["bootloader_version"]:
+        process.say(eeprom.version(process.machine).replace("-", "/") + " 12:00:00")
+        return 0
     if process.argv[1:] != ["get_throttled"]:
         process.fail('error=1 error_msg="Command not registered"', 255)
     process.say(f"throttled={files.read(process.machine, THROTTLED).strip() or '0x0'}")

@@ -1,0 +1,90 @@
+"""A step of the boot loader in the EEPROM, which has no second slot and therefore no way back.
+
+Raspberry Pi's own program has it written at the next boot, from a file on this machine.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgecloud import host
+from edgecloud.agent import context as contexts
+from edgecloud.agent import hardware, trial
+from edgecloud.agent.context import Context, EffectError, Look
+from edgecloud.host import failures
+
+UPDATE = "/usr/bin/rpi-eeprom-update"
+IMAGES = "/lib/firmware/raspberrypi/bootloader-*/*/pieeprom-{date}.bin"
+
+_QUERY_S = 30
+_WRITE_S = 300
+_KILLED_BY_S = 180
+_VERSION = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.MULTILINE)
+
+
+def date(machine: host.Host) -> str:
+    """Return the date of the boot loader that runs; empty if the board does not say."""
+    try:
+        said = machine.run((hardware.VCGENCMD, "bootloader_version"), timeout_s=_QUERY_S).stdout
+    except failures.FAILURES:
+        return ""
+    found = _VERSION.search(said)
+    return "-".join(found.groups()) if found else ""
+
+
+def _look(context: Context) -> Look:
+    runs = date(context.machine)
+    running = f"eeprom:{runs}" if runs else ""
+    staged = context.work.target if _image(context) else ""
+    return Look(running=running, default=running, staged=staged)
+
+
+def _image(context: Context) -> str:
+    """Return the file of the wanted boot loader; empty if this machine has none."""
+    wanted = context.work.target.partition(":")[2]
+    found = context.machine.glob(IMAGES.format(date=wanted))
+    return found[-1] if found else ""
+
+
+def _check(context: Context) -> None:
+    wanted, runs = context.work.target.partition(":")[2], date(context.machine)
+    if not runs:
+        raise EffectError("the board does not say which boot loader it runs")
+    if runs > wanted:
+        raise EffectError(f"the boot loader of {runs} is newer")
+
+
+def _stage(context: Context) -> None:
+    if not _image(context):
+        raise EffectError("the package with this boot loader is not installed")
+
+
+def _apply(context: Context) -> None:
+    """Hand the file over to the boot loader, which writes it at the next boot."""
+    command = (UPDATE, "-d", "-f", _image(context))
+    try:
+        context.machine.run(command, timeout_s=_WRITE_S)
+    except failures.FAILURES as e:
+        raise EffectError(failures.explain(e, "rpi-eeprom-update")) from e
+
+
+def _reboot(context: Context) -> None:
+    trial.reboot(context.machine)
+    context.sleep(_KILLED_BY_S)
+    raise EffectError("the machine did not reboot")
+
+
+def _roll_back(context: Context) -> None:
+    raise EffectError("a boot loader has no way back")
+
+
+DRIVER = contexts.Driver(
+    look=_look,
+    check=_check,
+    stage=_stage,
+    back_up=contexts.nothing,
+    apply=_apply,
+    roll_back=_roll_back,
+    reboot=_reboot,
+    commit=contexts.nothing,
+)
