@@ -128,11 +128,11 @@ class Nodes:
         }
         return plan.read(document)
 
-    def order(self, at, verb, accepted):
+    def order(self, at, verb, accepted, token=0):
         self.serial += 1
         given = messages.Order(
             (1, self.serial), messages.Verb(verb), accepted.digest, "kubernetes/1.36",
-            expires=int(time.time()) + 3600,
+            expires=int(time.time()) + 3600, token=token,
         )  # fmt: skip
         member = inventory.Member(f"pi-{at}", role="control-plane", voter=True, version="v1.35.2")
         exchange.write_inbox(self.tree(at), exchange.Inbox(given, accepted, member))
@@ -140,11 +140,11 @@ class Nodes:
     def node(self, at):
         return journal.Journal(self.tree(at)).node
 
-    def upgrade(self, at, accepted, boundaries, ends, *, timeout_s=240):
+    def upgrade(self, at, accepted, boundaries, ends, *, token=0, timeout_s=240):
         """Order and grant a node's upgrade, cutting its power once at each of the boundaries."""
         left = list(boundaries)
         self._allow(at, left)
-        self.order(at, "prepare", accepted)
+        self.order(at, "prepare", accepted, token)
         deadline, seen = time.monotonic() + timeout_s, ""
         while time.monotonic() < deadline:
             time.sleep(0.3)
@@ -158,9 +158,9 @@ class Nodes:
             found = self.node(at)
             state = found.state.value if found else "idle"
             if state == "waiting" and seen != state:
-                self.order(at, "grant", accepted)
+                self.order(at, "grant", accepted, token)
             seen = state
-            if state in ends and not left:
+            if state in ends and not left and found.token == token:
                 return found
         log = self.run(at, "journalctl", "-u", "edge-agent", "-n", "30", "--no-pager").stdout
         raise AssertionError(f"{self.node(at)}\nnot reached: {left}\n{log}")

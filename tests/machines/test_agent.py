@@ -62,6 +62,29 @@ def test_given_a_bad_build_and_power_cuts_on_the_way_back_then_the_voter_joins_a
     assert audit.first_bad(journal.chain(nodes.tree(2))) is None
 
 
+FAULTS = {
+    "will not start": "crash:0",
+    "bad configuration": "fails",
+    "crashes later": "crash:1.5",
+    "hangs": "silent",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_given_a_fault_after_the_upgrade_when_validated_then_the_old_build_runs(nodes, fault):
+    shown = nodes.shown()["2"]
+    nodes.world("spoil", f"2/{shown['new']}", FAULTS[fault])
+    token = 1 + list(FAULTS).index(fault)
+
+    ended = nodes.upgrade(2, nodes.plan(), (), {"rolled-back"}, token=token, timeout_s=120)
+
+    shown = nodes.shown()["2"]
+    assert ended.burnt
+    assert shown["revision"] == shown["old"]
+    assert not shown["cordoned"]
+    assert not shown["reverts"]
+
+
 def test_given_a_burnt_build_when_it_is_ordered_again_then_it_is_not_tried(nodes):
     nodes.world("spoil", f"2/{nodes.shown()['2']['new']}", "")
 

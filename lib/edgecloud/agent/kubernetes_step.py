@@ -71,6 +71,17 @@ def _stage(context: Context) -> None:
     if way_back(context) == "rejoin" and running:
         # Leaving purges the snap, and the uplink may be gone by then.
         staged.fetch(context, staged.Wanted(NAME, running.revision))
+    _pull(context)
+
+
+def _pull(context: Context) -> None:
+    """Fetch what the new build will run, while nobody waits for it; the old one keeps it, too."""
+    for image in context.plan.targets.images:
+        command = (MICROK8S, "ctr", "images", "pull", image)
+        try:
+            context.machine.run(command, timeout_s=context.plan.deadlines.stage_s)
+        except failures.FAILURES as e:
+            raise EffectError(failures.explain(e, f"pulling {image}")) from e
 
 
 def _release(context: Context) -> terms.Release | None:

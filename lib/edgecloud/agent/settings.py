@@ -31,8 +31,6 @@ class Settings:
     """Kernel modules that must be loaded for the node to be well."""
     slots: dict[str, str] = field(default_factory=dict[str, str])
     """For a machine with two systems: ``a`` and ``b``, and ``boot`` where their kernels lie."""
-    mirror: str = ""
-    """Base address of a mirror with a folder for each stamp; the distribution's if empty."""
     lamp: str = ""
     """The LED that blinks when the agent is at its wit's end."""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import pytest
@@ -221,6 +222,12 @@ class Made:
         original = self._sites[count, workers]
         shutil.copytree(original.world.root, folder, symlinks=True)
         return Site(pi.World.load(folder), original.serial, original.members)
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch):
+    """Let the test's own disk alone: what is cut here is a simulated machine."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")

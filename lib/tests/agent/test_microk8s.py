@@ -220,6 +220,18 @@ def test_given_a_build_that_the_plan_does_not_pin_when_staged_then_it_burns(pair
     assert pair.node(1).burnt
 
 
+def test_given_images_in_the_plan_when_staged_then_they_are_pulled_before_the_grant(pair):
+    image = "registry.example/pause@sha256:" + "1" * 64
+    release = {"revision": {"arm64": pair.revision("1.36")}}
+    wanted = {"kubernetes": {"to": "1.36", "releases": {"1.36": release}}, "images": [image]}
+
+    pair.order(1, "prepare", pair.plan(targets=wanted))
+    pair.wake(1)
+
+    assert pair.node(1).state is State.WAITING
+    assert any(call.argv[-2:] == ("pull", image) for call in pair.world.calls)
+
+
 def test_given_a_low_voltage_when_prepared_then_nothing_is_written(pair):
     pair.host(1).write("/run/throttled", "0x50001")
 

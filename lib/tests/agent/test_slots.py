@@ -2,15 +2,16 @@
 
 import dataclasses
 import hashlib
-import os
 import subprocess
 
 import pytest
 
+from edgecloud import host
 from edgecloud.agent import (
     agent,
     exchange,
     journal,
+    main,
     paths,
     settings,
     signing,
@@ -154,6 +155,39 @@ def test_given_a_kept_image_when_power_is_cut_then_it_boots_again(bench):
 
     bench.board.firmware.cut_power()
 
+    assert bench.board.slot() == "b"
+
+
+@pytest.mark.parametrize(("commits", "slot"), [(False, "a"), (True, "b")])
+def test_given_a_system_on_trial_when_its_time_is_over_then_only_a_kept_one_stays(
+    bench, commits, slot
+):
+    accepted = bench.plan()
+    if commits:
+        bench.upgrade(accepted)
+    else:
+        stop_on_trial(bench, accepted)
+    former = host.use(bench.board)
+
+    try:
+        main.main(["give-up"])
+    except two_slots.Rebooted:
+        assert not commits
+    finally:
+        host.use(former)
+
+    assert bench.board.slot() == slot
+
+
+def stop_on_trial(bench, accepted):
+    """Let the agent die as soon as the new system runs."""
+    signature = bench.sign(accepted)
+    bench.order("prepare", accepted, signature)
+    bench.wake()
+    bench.order("grant", accepted, signature)
+    with pytest.raises(two_slots.Rebooted):
+        made = agent.Agent(bench.board, settings.read(bench.board), sleep=bench.board.sleep)
+        made.wake()
     assert bench.board.slot() == "b"
 
 
@@ -305,7 +339,6 @@ def watched(monkeypatch, before, after):
     """Call something around everything that changes the journal, a partition or what boots."""
     context = monkeypatch.context()
     patch = context.__enter__()
-    patch.setattr(os, "fsync", lambda descriptor: None)  # The test's own disk need not be asked.
     for owner, name in WRITES:
         patch.setattr(owner, name, around(getattr(owner, name), before, after))
     return _Closing(context)
