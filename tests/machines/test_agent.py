@@ -64,8 +64,6 @@ def test_given_a_bad_build_and_power_cuts_on_the_way_back_then_the_voter_joins_a
 
 FAULTS = {
     "will not start": "crash:0",
-    "bad configuration": "fails",
-    "crashes later": "crash:1.5",
     "hangs": "silent",
 }
 
