@@ -16,10 +16,10 @@ class Watch:
     secrets: set[str] = dataclasses.field(default_factory=set)
     nodes: dict[str, str] = dataclasses.field(default_factory=dict)
     quorate: bool = True
-    incidents: int = 0
 
     def __post_init__(self):
         self.juju.record.watchers.append(self)
+        self.juju.record.incident_watchers.append(self._count_the_damage)
 
     def __call__(self, hook: record.HookRecord) -> None:
         self._collect_secrets()
@@ -78,11 +78,13 @@ class Watch:
         self.nodes = now
 
     def _no_quorum_lost(self, hook) -> None:
-        """Unless something was done to the site meanwhile, a majority stays a majority."""
-        quiet = self.incidents == len(self.juju.record.incidents)
+        """What was a majority after the last fault stays one."""
         quorate = all(map(self._is_quorate, self._clusters()))
-        assert quorate or not self.quorate or not quiet, f"quorum lost by {hook}"
-        self.incidents, self.quorate = len(self.juju.record.incidents), quorate
+        assert quorate or not self.quorate, f"quorum lost by {hook}"
+        self.quorate = quorate
+
+    def _count_the_damage(self, _) -> None:
+        self.quorate = all(map(self._is_quorate, self._clusters()))
 
     def _is_quorate(self, cluster) -> bool:
         machines = self.juju.world.machines

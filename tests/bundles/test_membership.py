@@ -115,3 +115,34 @@ def test_given_an_hour_without_controller_when_it_is_back_then_nothing_was_lost(
     site.settle()
 
     ready(site, 3)
+
+
+def test_given_a_refused_departure_when_the_majority_is_back_then_the_unit_leaves(make_site, seed):
+    site = make_site(seed=seed)
+    site.settle()
+    first, second, _ = sorted(site.units, key=lambda name: name == site.leader())
+
+    site.power_off(site.units[first].machine)
+    site.remove_unit(second)
+    site.advance(900 + seed * 60)
+    refused = second in site.units
+    site.power_on(site.units[first].machine)
+    site.settle()
+
+    assert refused
+    ready(site, 2)
+
+
+def test_given_a_site_when_the_application_is_removed_then_nothing_of_it_is_left(make_site, seed):
+    site = make_site(seed=seed)
+    site.settle()
+    machines = [site.world.machines[unit.machine].host() for unit in site.units.values()]
+
+    site.remove_application("edge-microk8s")
+    site.settle()
+
+    assert not site.units
+    for host in machines:
+        assert not host.glob("/var/snap/microk8s/*/certs/ca.key")
+        assert not host.glob("/var/lib/edge-microk8s/*")
+        assert not host.glob("/etc/systemd/system/edge-microk8s*")

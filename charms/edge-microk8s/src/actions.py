@@ -173,12 +173,17 @@ def _cluster_status(context: Context) -> Results:
         alive = "answers" if member["alive"] else "does not answer"
         lines.append(f"member    {member['address']:<16} {member['role']}, {alive}")
     lines += [f"add-on    {name}" for name in found["addons"]]
+    for name, days in found["certificates"].items():
+        lines.append(f"cert      {name.removesuffix('.crt'):<16} {days} days left")
     lines.append(f"backup    {found['backup'] or 'none yet'}")
     return {"status": "\n".join(lines)}
 
 
 def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any]:
     last = backup.last(context.host)
+    enabled = addon_state.load(context.host).enabled
+    if context.record.addons:
+        enabled = addon_state.decode(context.record.addons).enabled
     return {
         "cluster": (context.record.cluster or "")[:12],
         "summary": node_status.summary(context.record, view),
@@ -196,7 +201,11 @@ def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any
             {"address": m.address, "role": m.role.name.lower(), "alive": m.alive}
             for m in view.members
         ],
-        "addons": [wish.name for wish in addon_state.load(context.host).enabled],
+        "addons": [wish.name for wish in enabled],
+        "certificates": {
+            name: certificate.days_left(context.host.now())
+            for name, certificate in certificates.read(context.host).items()
+        },
         "backup": str(last.get("name", "") or last.get("error", "")),
     }
 

@@ -7,23 +7,45 @@ import dataclasses
 import functools
 import logging
 import pathlib
+import typing
 from collections.abc import Callable
 
 import ops
 
-import cluster_view
-import joining
-import membership
-import microk8s
-import node_args
-import node_config
-import node_status
-import registries
-import stewardship
-import upkeep
+import calm
+import lazily
 from edgecloud import host as machines
-from edgecloud.host import failures, systemd
-from edgecloud.interfaces import cluster_join, cos_agent, edge_component
+from edgecloud.host import failures
+
+if typing.TYPE_CHECKING:
+    import cluster_view
+    import joining
+    import membership
+    import microk8s
+    import node_args
+    import node_config
+    import node_status
+    import registries
+    import stewardship
+    import upkeep
+    from edgecloud.host import systemd
+    from edgecloud.interfaces import cluster_join, cos_agent, edge_component
+else:
+    # A calm update-status needs none of these, and on a Pi an import costs as much as a command.
+    cluster_view = lazily.load("cluster_view")
+    joining = lazily.load("joining")
+    membership = lazily.load("membership")
+    microk8s = lazily.load("microk8s")
+    node_args = lazily.load("node_args")
+    node_config = lazily.load("node_config")
+    node_status = lazily.load("node_status")
+    registries = lazily.load("registries")
+    stewardship = lazily.load("stewardship")
+    upkeep = lazily.load("upkeep")
+    systemd = lazily.load("edgecloud.host.systemd")
+    cluster_join = lazily.load("edgecloud.interfaces.cluster_join")
+    cos_agent = lazily.load("edgecloud.interfaces.cos_agent")
+    edge_component = lazily.load("edgecloud.interfaces.edge_component")
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +70,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self._host = machines.this()
-        self._members = cluster_join.MemberEnd(self, CLUSTER, WORKERS)
-        self._component = edge_component.ComponentProvider(self, COMPONENT)
-        self._cos_agent = cos_agent.CosAgentProvider(self, COS_AGENT)
         self._unfit = ""
         self._troubles: list[str] = []
         self._steward: stewardship.Steward | None = None
+        self._calm: calm.Lines | None = None
+        self._moved_on = False
 
         for event in (
             self.on.install,
@@ -61,12 +82,12 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self.on.config_changed,
             self.on.upgrade_charm,
             self.on.leader_elected,
-            self.on.update_status,
             self.on.secret_changed,
             self.on[COMPONENT].relation_created,
             self.on[COS_AGENT].relation_created,
         ):
             framework.observe(event, self._on_reconcile)
+        framework.observe(self.on.update_status, self._on_update_status)
         for endpoint in (CLUSTER, WORKERS, CONTROL_PLANE):
             relation = self.on[endpoint]
             framework.observe(relation.relation_created, self._on_reconcile)
@@ -81,10 +102,16 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         for name in self.meta.actions:
             action = getattr(self.on, f"{name.replace('-', '_')}_action")
             framework.observe(action, self._on_action)
-        framework.observe(self.on.collect_unit_status, self._on_collect_status)
-        framework.observe(self.on.collect_app_status, self._on_collect_status)
+        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+        framework.observe(self.on.collect_app_status, self._on_collect_app_status)
 
     # --- reconcile -------------------------------------------------------------------------
+
+    def _on_update_status(self, event: ops.UpdateStatusEvent) -> None:
+        """Look whether anything changed of which Juju does not tell."""
+        self._calm = calm.still(self._host, leader=self.unit.is_leader())
+        if self._calm is None:
+            self._on_reconcile(event)
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""
@@ -95,10 +122,17 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         self._keep_books()
         if config is not None and self._is_steward:
             self._attempt(self._act_for_all, config)
+        elif self._role == cluster_join.CONTROL_PLANE:
+            self._attempt(self._retire)
         if config is not None and self._is_joined and not self._blockers:
             self._attempt(self._look_after, config)
         if self._is_unfinished:
+            calm.forget(self._host)
             self._attempt(self._wake_up_later)
+        elif node_status.judge(self._facts).status == node_status.ACTIVE:
+            self._attempt(self._keep_calm)
+        else:
+            calm.forget(self._host)
 
     def _attempt(self, step: Callable[..., None], *arguments: node_config.NodeConfig) -> bool:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -170,13 +204,16 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             import key_keeping  # Only sites that encrypt pay for it.
 
             record = key_keeping.plan(self._members, record, wanted=wanted, rotate=rotate)
-        self._members.publish(record)
+        self._moved_on = self._members.publish(record)
 
     def _act_for_all(self, config: node_config.NodeConfig) -> None:
         """As the steward, act for the cluster."""
         self._steward = stewardship.Steward(self._host, self._members, self._address)
         if self._steward.act(config, self._view):
             self._look_again()
+
+    def _retire(self) -> None:
+        stewardship.retire(self._host, self._members)
 
     def _look_after(self, config: node_config.NodeConfig) -> None:
         """Ensure what stands around the node, and tell the charms beside it what runs here."""
@@ -206,6 +243,13 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             token = self._joiner.metrics_token() if config.is_worker else None
             jobs = neighbours.scrape_jobs(self._host, config, token=token)
             self._cos_agent.publish(jobs=jobs, alert_rules={}, dashboards=())
+
+    def _keep_calm(self) -> None:
+        """Note that all is well, so that the next update-status has little to do."""
+        line = node_status.judge(self._facts)
+        who = ("unit", "app") if self.unit.is_leader() else ("unit",)
+        lines = {each: [line.status, line.message] for each in who}
+        calm.remember(self._host, lines, leader=self.unit.is_leader())
 
     def _wake_up_later(self) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
@@ -260,7 +304,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
                 microk8s.kubeconfig(self._host),
                 node=microk8s.node_name(self._host),
                 address=self._address,
-                view=self._view,
+                view=self._view and cluster_view.look(self._host, live=True),
                 last=self.app.planned_units() == 0 and self._role == cluster_join.CONTROL_PLANE,
             )
         except (departure.DepartureRefusedError, *EXPECTED) as e:
@@ -293,14 +337,35 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
     # --- status ------------------------------------------------------------------------------
 
-    def _on_collect_status(self, event: ops.CollectStatusEvent) -> None:
+    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
+        event.add_status(self._status("unit"))
+        if self._calm is None and self._is_installed and self._view is not None:
+            node = self._view.node(microk8s.node_name(self._host))
+            if node is not None and node.kubelet_version:
+                self.unit.set_workload_version(node.kubelet_version.lstrip("v"))
+
+    def _on_collect_app_status(self, event: ops.CollectStatusEvent) -> None:
+        event.add_status(self._status("app"))
+
+    def _status(self, who: str) -> ops.StatusBase:
+        if self._calm is not None:
+            return ops.StatusBase.from_name(*self._calm[who])
         line = node_status.judge(self._facts)
-        event.add_status(ops.StatusBase.from_name(line.status, line.message))
-        node = self._view.node(self._facts.node) if self._is_installed and self._view else None
-        if node is not None and node.kubelet_version:
-            self.unit.set_workload_version(node.kubelet_version.lstrip("v"))
+        return ops.StatusBase.from_name(line.status, line.message)
 
     # --- what is known in this hook ------------------------------------------------------------
+
+    @functools.cached_property
+    def _members(self) -> cluster_join.MemberEnd:
+        return cluster_join.MemberEnd(self, CLUSTER, WORKERS)
+
+    @functools.cached_property
+    def _component(self) -> edge_component.ComponentProvider:
+        return edge_component.ComponentProvider(self, COMPONENT)
+
+    @functools.cached_property
+    def _cos_agent(self) -> cos_agent.CosAgentProvider:
+        return cos_agent.CosAgentProvider(self, COS_AGENT)
 
     @functools.cached_property
     def _config(self) -> node_config.NodeConfig | None:
@@ -362,7 +427,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         busy = self._steward is not None and (self._steward.busy or bool(waits))
         late = node_status.judge(facts).status in (node_status.WAITING, node_status.MAINTENANCE)
         turn = record.turn is not None and (self._is_steward or record.turn.unit == facts.unit)
-        return busy or late or turn
+        # Nobody tells the leader of what it published itself.
+        return busy or late or turn or self._moved_on
 
     @functools.cached_property
     def _address(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import microk8s
 import quorum
@@ -52,7 +52,8 @@ def look(host: machines.Host, *, live: bool = False) -> ClusterView:
     Args:
         host: this machine.
         live: ask the datastore's leader for the members, instead of reading what this node last
-            heard. Needed before anything is removed; costs a second process.
+            heard, and each of them whether it is there. Needed before anything joins or leaves;
+            costs some processes.
 
     Raises:
         kubectl.KubectlError: the API does not answer.
@@ -61,13 +62,23 @@ def look(host: machines.Host, *, live: bool = False) -> ClusterView:
     nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
     if microk8s.is_worker(host):
         return combine(nodes, ())
-    return combine(nodes, microk8s.live_members(host) if live else microk8s.members(host))
+    if not live:
+        return combine(nodes, microk8s.members(host))
+    members = microk8s.live_members(host)
+    answering = {m.address for m in members if microk8s.answers(host, m.address)}
+    return combine(nodes, members, answering=answering)
 
 
-def combine(nodes: Sequence[kubectl.Node], members: Sequence[microk8s.Member]) -> ClusterView:
+def combine(
+    nodes: Sequence[kubectl.Node],
+    members: Sequence[microk8s.Member],
+    *,
+    answering: Collection[str] | None = None,
+) -> ClusterView:
     """Return the view that nodes and datastore members make together.
 
-    A member counts as alive if the node at its address is Ready. A single node's datastore sits
+    A member counts as alive if it is among those that answer; where nobody asked, if the node at
+    its address is Ready, which may be a minute behind the truth. A single node's datastore sits
     on the loopback address until somebody joins.
     """
     ready = {
@@ -76,11 +87,12 @@ def combine(nodes: Sequence[kubectl.Node], members: Sequence[microk8s.Member]) -
         if node.readiness is kubectl.Readiness.READY
         for address in node.addresses
     }
+    alive = ready if answering is None else answering
     alone = len(members) == 1 and bool(ready)
     return ClusterView(
         nodes=tuple(sorted(nodes, key=lambda node: node.name)),
         members=tuple(
-            quorum.Member(member.address, member.role, alone or member.address in ready)
+            quorum.Member(member.address, member.role, alone or member.address in alive)
             for member in sorted(members)
         ),
     )

@@ -36,6 +36,9 @@ BACKOFF_LIMIT_S = 600
 
 API_PORT = 16443
 
+REMEDIES = ("rename one machine", "give one machine another address")
+"""How a refusal ends that only an operator can resolve."""
+
 
 def plan(
     record: ClusterRecord,
@@ -198,9 +201,9 @@ def _collision(record: ClusterRecord, unit: str, report: NodeReport) -> str:
         if clash and member.state == LEAVING:
             return f"waits until the node of {member.unit} is out of the cluster"
         if member.node == report.node:
-            return f"host name {report.node} is taken by {member.unit}: rename one machine"
+            return f"host name {report.node} is taken by {member.unit}: {REMEDIES[0]}"
         if member.address == report.address:
-            return f"address {report.address} is taken by {member.unit}: change one machine's"
+            return f"address {report.address} is taken by {member.unit}: {REMEDIES[1]}"
     return ""
 
 

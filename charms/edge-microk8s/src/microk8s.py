@@ -19,6 +19,10 @@ from edgecloud.host import failures, files, kubectl, snap
 SNAP = "microk8s"
 MICROK8S = "/snap/bin/microk8s"
 DQLITE = "/snap/microk8s/current/bin/dqlite"
+CURL = "/usr/bin/curl"
+
+_SILENCE = (6, 7, 28)
+"""What curl exits with where nobody listens: no such host, refused, timed out."""
 
 LAUNCH = "/etc/microk8s.yaml"
 """The first of the places where the snap looks for its launch configuration."""
@@ -201,6 +205,19 @@ def live_members(host: host.Host) -> tuple[Member, ...]:
         return _members(json.loads(text))
     except ValueError as error:
         raise MicroK8sError(f"dqlite .cluster printed no JSON: {text[:200]}") from error
+
+
+def answers(host: host.Host, address: str) -> bool:
+    """Return whether something listens at a member's place in the datastore, right now.
+
+    That a node is Ready says only that it was so a minute ago. The datastore lets nobody in
+    without its certificate, so any answer but silence is a good one.
+    """
+    command = (CURL, "--silent", "--insecure", "--max-time", "3", f"https://{address}:19001/")
+    try:
+        return host.run(command, timeout_s=10, check=False).returncode not in _SILENCE
+    except failures.FAILURES:
+        return False
 
 
 def ensure_endpoints(host: host.Host, endpoints: Collection[str]) -> bool:

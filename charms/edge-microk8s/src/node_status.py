@@ -65,7 +65,7 @@ def _judge(facts: Facts) -> Line:
     if not facts.installed:
         return Line(*(_trouble(facts) or (MAINTENANCE, "installing MicroK8s")))
     refusal = membership.refusal_of(facts.record, facts.unit)
-    if refusal is not None and refusal.reason.endswith("rename one machine"):
+    if refusal is not None and refusal.reason.endswith(membership.REMEDIES):
         return Line(BLOCKED, refusal.reason)
     return Line(*(_outside(facts, refusal) or _trouble(facts) or _inside(facts)))
 

@@ -32,6 +32,7 @@ DRAIN_S = 120
 
 
 METRICS_TOKEN = f"{microk8s.STATE}/metrics-token"
+SAFE_SINCE = f"{microk8s.STATE}/safe-since.json"
 
 
 @dataclasses.dataclass
@@ -150,6 +151,15 @@ class Steward:
         return self.members.share_metrics_token(token) or mine.metrics
 
 
+def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
+    """Take back what this unit offered when it was the steward: joiners look to the next one."""
+    offers = members.my_offers()
+    for offer in offers:
+        withdraw(host, members, offer)
+    if offers:
+        members.publish_acts(dataclasses.replace(members.my_acts(), offers=()))
+
+
 def withdraw(
     host: machines.Host, members: cluster_join.MemberEnd, offer: cluster_join.JoinOffer
 ) -> None:
@@ -194,7 +204,7 @@ def take_out(
     """
     if not view.has(member.node, member.address):
         return Progress(gone=True)
-    waits_for = _must_wait(member, view, now)
+    waits_for = _must_wait(host, member, view, now)
     if waits_for:
         _help(host, kubeconfig, member, view)
         return Progress(gone=False, waits_for=waits_for)
@@ -235,14 +245,30 @@ def may_remove_ghost(view: ClusterView, ghost: cluster_join.Member) -> bool:
     return not view.is_ready(ghost.node) and quorum.survives_without(view.members, ghost.address)
 
 
-def _must_wait(member: cluster_join.Member, view: ClusterView, now: float) -> str:
-    """Return why a member cannot be taken out yet, or nothing."""
-    if view.member(member.address) is None and not view.is_ready(member.node):
+def _must_wait(
+    host: machines.Host, member: cluster_join.Member, view: ClusterView, now: float
+) -> str:
+    """Return why a member cannot be taken out yet, or nothing.
+
+    The grace begins when its departure first is safe: until then its own unit refuses to leave,
+    and must have its turn before anybody takes the node out from under it.
+    """
+    present = view.member(member.address)
+    answers = view.is_ready(member.node) or (present is not None and present.alive)
+    if present is None and not answers:
         return ""
-    if view.is_ready(member.node) and now < member.since + GRACE_S:
-        return f"{member.node} is leaving by itself"
+    known = files.read_state(host, SAFE_SINCE)
     if not quorum.survives_without(view.members, member.address):
+        if known.pop(member.unit, None) is not None:
+            files.write_state(host, SAFE_SINCE, known)
         return f"removing {member.node} would cost the datastore its majority"
+    if not answers:
+        return ""
+    if member.unit not in known:
+        known = {member.unit: now}
+        files.write_state(host, SAFE_SINCE, known)
+    if now < float(known[member.unit]) + GRACE_S:
+        return f"{member.node} is leaving by itself"
     return ""
 
 

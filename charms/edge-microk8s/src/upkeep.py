@@ -56,7 +56,7 @@ def install(
         raise NotFitError("; ".join(map(str, findings)))
     profile = footprint.choose(config.profile, facts.memory_kb)
     launch = node_args.launch(config, profile, failure_domain)
-    snaps = snap_archive.unpack(host, archive, arch=arch()) if archive else []
+    snaps = snap_archive.unpack(host, archive, arch=_arch()) if archive else []
     changed = microk8s.install(host, channel=config.full_channel, launch=launch, snaps=snaps)
     snap_archive.clear(host)
     if not config.is_worker:
@@ -148,7 +148,8 @@ def ensure_cluster(host: machines.Host, config: NodeConfig, view: ClusterView) -
     if not version:
         return False
     track = addon_catalogue.track_of(version.lstrip("v"))
-    if addons.ensure_next(host, wishes(config), arch=arch(), track=track):
+    arch = view.nodes[0].labels.get("kubernetes.io/arch", "arm64")
+    if addons.ensure_next(host, wishes(config), arch=arch, track=track):
         return True
     return _ensure_dns_replicas(host, config, view)
 
@@ -216,6 +217,6 @@ def _launched_with(config: NodeConfig) -> tuple[addons.Wish, ...]:
     return tuple(wish for wish in wishes(config) if wish.name in ("rbac", "dns"))
 
 
-def arch() -> str:
-    """Return this machine's architecture, as snaps and add-ons name it."""
+def _arch() -> str:
+    """Return this machine's architecture, as snaps name it, before there is a node to ask."""
     return {"aarch64": "arm64", "x86_64": "amd64"}.get(os.uname().machine, os.uname().machine)

@@ -314,7 +314,8 @@ class Engine:
     def _see(self, unit: Unit) -> None:
         """Note everything of the model that others than root may read."""
         self.record.see(f"{unit.name}: {unit.status}")
-        self.record.see(f"{unit.app}: {self.applications[unit.app].status}")
+        if unit.app in self.applications:
+            self.record.see(f"{unit.app}: {self.applications[unit.app].status}")
         for relation in self.relations.values():
             for owner, bag in (*relation.app_bags.items(), *relation.unit_bags.items()):
                 if owner in (unit.name, unit.app):

@@ -48,7 +48,7 @@ class Model(engine.Engine):
             folder = self._temporary.name
         self.folder = pathlib.Path(folder)
         super().__init__(pi.World(self.folder / "world", pi.Clock(start), seed=seed), seed=seed)
-        self._numbers = {"relation": 0, "action": 0, "secret": 0}
+        self._numbers = {"relation": 0, "action": 0, "secret": 0, "machine": 0}
 
     def __enter__(self) -> Model:
         return self
@@ -69,7 +69,9 @@ class Model(engine.Engine):
     ) -> str:
         """Add a Pi; ``hardware`` is what :class:`edgelab.pi.Machine` takes. Return its name."""
         if name is None:
-            name = str(1 + max((int(n) for n in self.world.machines if n.isdigit()), default=-1))
+            name = str(self._numbers["machine"])
+        if name.isdigit():
+            self._numbers["machine"] = max(self._numbers["machine"], int(name) + 1)
         number = len(self.world.machines)
         hardware.setdefault("hostname", f"pi-{number + 1}")
         hardware.setdefault("address", f"10.20.0.{11 + number}")
@@ -132,7 +134,7 @@ class Model(engine.Engine):
             self._incident(machine, "reaches the controller again")
 
     def _incident(self, machine: str, text: str) -> None:
-        self.record.incidents.append(record.Incident(self.clock.now(), machine, text))
+        self.record.note(record.Incident(self.clock.now(), machine, text))
 
     # Applications and units
 

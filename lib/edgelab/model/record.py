@@ -42,6 +42,7 @@ class Record:
         self.hooks: list[HookRecord] = []
         self.incidents: list[Incident] = []
         self.watchers: list[Callable[[HookRecord], None]] = []
+        self.incident_watchers: list[Callable[[Incident], None]] = []
         self._seen: dict[str, None] = {}
 
     def add(self, hook: HookRecord) -> None:
@@ -49,6 +50,12 @@ class Record:
         self.hooks.append(hook)
         for watcher in self.watchers:
             watcher(hook)
+
+    def note(self, incident: Incident) -> None:
+        """Note what was done to the site, and tell everybody who watches for that."""
+        self.incidents.append(incident)
+        for watcher in self.incident_watchers:
+            watcher(incident)
 
     def see(self, text: str) -> None:
         """Note text that is not secret: a databag, a log line, a status, an action's result."""

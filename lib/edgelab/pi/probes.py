@@ -1,10 +1,13 @@
-"""``curl`` on the machine's own sockets, and ``vcgencmd``: how a machine is asked how it is."""
+"""``curl``, on the machine's own sockets and to others' datastores, and ``vcgencmd``.
+
+They are how a machine is asked how it is.
+"""
 
 from __future__ import annotations
 
 import typing
 
-from edgelab.pi import durations, eeprom, files, kube_api, paths, services
+from edgelab.pi import durations, eeprom, files, firewall, kube_api, paths, services
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -14,9 +17,16 @@ THROTTLED = "/run/throttled"
 """The board's word of bits, as hexadecimal text; a test writes it."""
 
 
+TIMED_OUT = 28
+NO_CERTIFICATE = 56
+"""What curl exits with when a server that it reached wants a certificate it does not have."""
+
+
 def curl(process: Process) -> int:
-    """Ask a socket of this machine whether what listens there is well."""
+    """Ask a socket of this machine, or another's datastore, whether what listens is well."""
     url = process.argv[-1]
+    if url.endswith(":19001/"):
+        return _datastore(process, url.partition("://")[2].partition(":")[0])
     if not url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
         process.fail(f"curl: (6) Could not resolve host: {url}", 6)
     port = url.split(":")[2].split("/")[0]
@@ -26,6 +36,19 @@ def curl(process: Process) -> int:
     if port == "16443" and _serves(process.machine):
         return 0
     process.fail(f"curl: (7) Failed to connect to 127.0.0.1 port {port}: Connection refused", 7)
+
+
+def _datastore(process: Process, address: str) -> int:
+    """Knock at a member of the datastore, which lets in nobody without its certificate."""
+    target = process.world.machine_at(address)
+    there = target is not None and process.world.reaches(process.machine, target)
+    if target is None or not there or not firewall.admits(target, process.machine.address, 19001):
+        process.spend(float(process.argv[process.argv.index("--max-time") + 1]))
+        process.fail(f"curl: ({TIMED_OUT}) Connection timed out", TIMED_OUT)
+    process.spend(durations.COMMAND)
+    if not services.is_active(target, "k8s-dqlite"):
+        process.fail(f"curl: (7) Failed to connect to {address} port 19001", 7)
+    process.fail(f"curl: ({NO_CERTIFICATE}) alert certificate required", NO_CERTIFICATE)
 
 
 def _kubelet(process: Process) -> int:

@@ -554,3 +554,13 @@ def test_given_no_endpoints_yet_when_ensured_then_the_list_stays(worker):
 
 def test_given_a_control_plane_when_ensured_then_it_has_no_such_list(world):
     assert not microk8s.ensure_endpoints(install(world), ENDPOINTS)
+
+
+def test_given_a_member_that_is_there_when_knocked_at_then_it_answers(trio):
+    assert microk8s.answers(trio.host(0), "10.20.0.12")
+
+
+def test_given_a_member_without_power_when_knocked_at_then_it_is_silent_at_once(trio):
+    trio.world.machines["1"].power_off()
+
+    assert not microk8s.answers(trio.host(0), "10.20.0.12")
