@@ -117,7 +117,8 @@ def counts_offline(accepted: plan.Plan) -> bool:
 
 def is_plane_left(rollout: ledger.Rollout, name: str, entry: ledger.Entry) -> bool:
     """Return whether workers must still wait for a control plane in this step."""
-    return entry.step <= rollout.step and rollout.members[name].role == skew.CONTROL_PLANE
+    at_hand = min(rollout.step, len(rollout.steps) - 1)  # Past the last while only debt is left.
+    return entry.step <= at_hand and rollout.members[name].role == skew.CONTROL_PLANE
 
 
 def minor_of(site: ledger.Site, name: str) -> skew.Minor | None:

@@ -215,6 +215,26 @@ def test_given_a_node_that_failed_when_retried_then_its_old_report_fails_it_no_m
     assert not scene.decide().rollout.entries["a"].failed
 
 
+def test_given_a_late_worker_when_the_control_planes_are_done_then_it_does_not_wait_for_them():
+    scene = Scene(members=sites.frozen(sites.planes("a", "b", "c"), sites.workers("w")))
+    done = {n: replace(e, step=1) for n, e in scene.rollout.entries.items() if n != "w"}
+    scene.rollout = replace(
+        scene.rollout,
+        phase=Phase.COMPLETED_WITH_DEBT,
+        step=1,
+        waves=(),
+        entries={**scene.rollout.entries, **done},
+    )
+    for name in done:
+        scene.say(name, Status.DONE, version="1.35.1")
+    scene.say("w", Status.IDLE, version="1.34.2")
+    scene.decide()
+
+    scene.say("w", Status.WAITING, version="1.34.2")
+
+    assert scene.decide().granted == ("w",)
+
+
 def test_given_another_plan_when_decided_then_it_is_refused():
     scene = Scene()
 
