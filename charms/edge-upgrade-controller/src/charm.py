@@ -91,7 +91,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         if books.rollout is None or books.accepted is None:
             return ledger.Sight()
         if self._verdicts is None:  # Asked once in a hook.
-            asked = books.accepted.gates if coordination.is_under_way(books) else ()
+            asked = books.accepted.gates if coordination.may_grant(books) else ()
             self._verdicts = gates.ask(self._gate.access(), asked, self._now) if asked else {}
         return sighting.look(self._reports, books.rollout, self._verdicts, self._now)
 

@@ -109,6 +109,13 @@ def is_under_way(books: Books) -> bool:
     return books.rollout is not None and books.rollout.phase not in ledger.TERMINAL
 
 
+def may_grant(books: Books) -> bool:
+    """Return whether a node may still be granted: also one that was away when the rest ended."""
+    return is_under_way(books) or (
+        books.rollout is not None and books.rollout.phase is Phase.COMPLETED_WITH_DEBT
+    )
+
+
 def wake_after_s(books: Books, now: int) -> int | None:
     """Return when to look again if nobody says anything before; None if there is no need."""
     rollout, accepted = books.rollout, books.accepted

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecloud.rollout import grant, ledger, messages, plan, waves
+from edgecloud.rollout import grant, ledger, messages, plan, progress, waves
 
 ACTIVE = "active"
 BLOCKED = "blocked"
@@ -109,6 +109,8 @@ def _doing(facts: Facts, rollout: ledger.Rollout) -> str:
     soaking = [n for n in rollout.waves[rollout.wave] if _class(facts, n) == "soaking"]
     if soaking:
         return f", {soaking[0]} soaking"
+    if not progress.has_canary_passed(rollout) and progress.has_settled(rollout):
+        return ", no canary is left: abort it, and start a new generation"
     reason = next((reasons[0] for reasons in facts.waiting.values() if reasons), "")
     return f", waiting: {reason}" if reason and not rollout.paused else ""
 

@@ -197,6 +197,15 @@ def test_given_a_machine_that_never_returns_when_released_then_the_others_go_on(
     assert site.rounds().rollout.phase is Phase.COMPLETED
 
 
+def test_given_the_only_canary_when_released_then_the_status_says_what_to_do(site):
+    site.start()
+    del site.actors["pi-0"]
+
+    site.act("release-node", node="pi-0", confirm=True)
+
+    assert "no canary is left: abort it" in site.status.message
+
+
 def test_given_a_node_that_waits_when_asked_then_the_status_says_for_what(site):
     site.actors["pi-0"].vetoed = True
     site.start()

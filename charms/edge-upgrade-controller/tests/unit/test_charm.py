@@ -245,7 +245,7 @@ def test_given_a_rollout_under_way_when_decided_then_a_wake_up_is_armed(site):
 
 
 def test_given_a_machine_without_timers_when_decided_then_the_hook_still_succeeds(site):
-    fault = pi.Fault("/usr/bin/systemd-run", pi.fail(1, "no bus"))
+    fault = pi.Fault(("/usr/bin/systemd-run",), pi.fail(1, "no bus"))
     site.world.machines["0"].faults.add(fault)
 
     site.start()
