@@ -1,0 +1,276 @@
+"""Upgrades of whole sites: who is disturbed when, and what becomes of it when things go wrong.
+
+The nodes' machines are played; the controller, the core, the interface and Juju's rules are real.
+"""
+
+import pytest
+import upgrade_site
+
+from edgelab import pi
+
+DAY_S = 86400
+
+
+@pytest.fixture
+def make_upgrade(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(upgrade_site.UpgradeSite(tmp_path / str(len(made)), **options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+def is_upgraded(site, build="microk8s:135"):
+    return site.builds() == {build} and site.most_disturbed == 1
+
+
+def test_given_any_order_of_hooks_when_upgraded_then_one_node_at_a_time_is_disturbed(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.start()
+
+    site.until_ended()
+
+    assert is_upgraded(site)
+    assert site.phase == "completed"
+
+
+def test_given_a_leader_that_dies_between_grant_and_flush_when_another_leads_then_it_goes_on(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, controllers=2)
+    site.start()
+    leader = site.units[site.applications["control"].leader]
+    cut = pi.Fault(("/usr/bin/systemd-run",), pi.cut_before(), nth=1 + seed % 4)
+    site.world.machines[leader.machine].faults.add(cut)
+
+    site.until_ended()
+
+    assert is_upgraded(site)
+    assert not site.world.machines[leader.machine].powered
+    assert site.applications["control"].leader != leader.name
+
+
+def test_given_a_controller_away_for_three_days_when_it_is_back_then_the_plan_is_completed(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.start()
+    site.until(site.granted)
+
+    site.cut_controller()
+    site.advance(3 * DAY_S)
+    site.heal_controller()
+    site.until_ended()
+
+    assert is_upgraded(site)
+
+
+def test_given_a_node_removed_while_granted_when_released_then_the_others_go_on(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=3, workers=2)
+    site.start(offline={"grace": "5m", "counts-unavailable": False})
+    (name,) = site.until(lambda: site.granted() and site.rollout.wave).granted()
+    site.remove_unit(site.names[name], force=True)
+    site.advance(1800)
+    kept = site.granted()
+
+    site.ask("release-node", node=name, confirm=True)
+    site.until_ended()
+
+    assert kept == [name]
+    assert site.phase == "completed"
+    assert site.builds() == {"microk8s:135"}
+
+
+def test_given_a_bad_build_when_the_canary_fails_then_the_repaired_plan_succeeds(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.spoil("microk8s:135")
+    site.start()
+    site.until_ended()
+    held, touched = site.phase, site.builds()
+
+    site.start(generation=2, targets=upgrade_site.TARGETS_REPAIRED)
+    site.until_ended()
+
+    assert (held, touched) == ("held", {"microk8s:134"})
+    assert is_upgraded(site, "microk8s:1351")
+
+
+def test_given_a_bad_build_when_the_same_plan_is_started_again_then_it_is_not_tried_twice(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.spoil("microk8s:135")
+    digest = site.start()
+    site.until_ended()
+    failed = {name for name in site.names if site.memory(name)["node"].get("burnt")}
+
+    site.ask("start", **{"plan-digest": digest})
+    site.until_ended()
+
+    assert site.phase == "held"
+    assert failed == {name for name in site.names if site.memory(name)["node"].get("burnt")}
+
+
+def test_given_two_plans_when_the_second_names_the_first_then_it_takes_its_place_when_quiet(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.start()
+    site.until(site.granted)
+    digest = site.offer(id="other", targets=upgrade_site.TARGETS_REPAIRED, supersedes="k8s-135")
+    early = site.refused("start", **{"plan-digest": digest})
+
+    site.ask("pause")
+    site.until(lambda: not site.granted() and "soaking" not in site.classes())
+    site.ask("start", **{"plan-digest": digest})
+    site.until_ended()
+
+    assert "wait until no node is disturbed" in early
+    assert is_upgraded(site, "microk8s:1351")
+
+
+def test_given_two_plans_when_neither_names_the_other_then_the_second_is_refused(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.start()
+    digest = site.offer(id="other")
+
+    assert "k8s-135 is under way" in site.refused("start", **{"plan-digest": digest})
+    site.until_ended()
+    assert is_upgraded(site)
+
+
+def test_given_a_plan_that_expires_on_the_way_when_it_does_then_no_node_is_left_half_done(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.start(expires=int(site.clock.now()) + 200)
+
+    site.until_ended()
+    site.settle()
+
+    assert site.phase == "expired"
+    assert set(site.states().values()) <= {"idle", "done"}
+    assert site.builds() <= {"microk8s:134", "microk8s:135"}
+
+
+def test_given_a_node_that_is_away_when_it_returns_late_then_it_is_upgraded_too(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=3, workers=2)
+    site.switch_off("pi-6")
+    site.start(offline={"grace": "5m", "counts-unavailable": False})
+    site.until_ended()
+    owed = site.phase
+
+    site.switch_on("pi-6")
+    site.until(lambda: site.phase == "completed")
+
+    assert owed == "completed-with-debt"
+    assert is_upgraded(site)
+
+
+def test_given_an_abort_twice_when_it_ends_then_every_node_serves(make_upgrade, seed):
+    site = make_upgrade(seed=seed)
+    digest = site.start()
+    site.until(site.granted)
+
+    for _ in range(2):
+        site.ask("abort", **{"plan-digest": digest, "mode": "hold"})
+    site.until_ended()
+    site.settle()
+
+    assert site.phase == "held"
+    assert set(site.states().values()) <= {"idle", "done"}
+
+
+def test_given_an_abort_while_nodes_go_back_when_it_ends_then_every_node_serves(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=3)
+    digest = site.start()
+    site.until(lambda: "soaking" in site.states().values() and not site.granted())
+
+    site.ask("rollback", **{"plan-digest": digest})
+    site.ask("abort", **{"plan-digest": digest, "mode": "hold"})
+    site.until_ended()
+    site.settle()
+
+    assert site.phase in ("held", "partial", "rolled-back")
+    assert set(site.states().values()) <= {"idle", "done", "rolled-back"}
+
+
+def test_given_one_control_plane_when_upgraded_then_only_a_plan_that_accepts_downtime_does_it(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=1)
+    digest = site.start()
+    site.advance(1800)
+    refused = site.builds(), site.granted()
+
+    site.ask("abort", **{"plan-digest": digest, "mode": "hold"})
+    site.start(generation=2, drain={"single-node": "accept-downtime"})
+    site.until_ended()
+
+    assert refused == ({"microk8s:134"}, [])
+    assert is_upgraded(site)
+
+
+def test_given_two_control_planes_when_upgraded_then_none_is_touched_and_it_says_why(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=2)
+    site.start()
+
+    site.advance(1800)
+
+    assert (site.builds(), site.most_disturbed) == ({"microk8s:134"}, 0)
+    assert "1 of 2 voters would be left" in site.ask("status")["status"]
+
+
+def test_given_a_control_plane_that_is_down_when_upgraded_then_the_others_are_left_alone(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed)
+    site.switch_off("pi-4")
+    site.start()
+
+    site.advance(1800)
+    touched = site.builds()
+    site.switch_on("pi-4")
+    site.until_ended()
+
+    assert touched == {"microk8s:134"}
+    assert is_upgraded(site)
+
+
+def test_given_more_nodes_when_upgraded_in_shares_then_hooks_grow_with_their_number(make_upgrade):
+    limit = "20%"
+    counts = {nodes: _hooks_of_an_upgrade(make_upgrade, nodes, limit) for nodes in (5, 20, 50)}
+
+    print(f"\nhooks of an upgrade, {limit} at once: {counts}")
+    per_node = {nodes: count / nodes for nodes, count in counts.items()}
+    assert per_node[50] <= 1.5 * per_node[20]
+
+
+def _hooks_of_an_upgrade(make_upgrade, nodes, limit):
+    site = make_upgrade(seed=1, planes=3, workers=nodes - 3)
+    limits = {"max-unavailable": limit, "per-domain": nodes}
+    site.start(limits=limits)
+    before = len(site.record.hooks)
+
+    site.until(lambda: site.is_in("completed"), hooks=60_000)
+
+    causes = ("relation-changed", "relation-joined")
+    return sum(any(c in hook.label for c in causes) for hook in site.record.hooks[before:])
