@@ -33,6 +33,7 @@ class Watch:
         self._no_token_left()
         self._removed_units_are_gone()
         self._nobody_cordoned()
+        self._every_snap_held()
 
     def _clusters(self):
         return [cluster for cluster in self.juju.world.clusters.values() if cluster.nodes]
@@ -117,3 +118,9 @@ class Watch:
     def _nobody_cordoned(self) -> None:
         for cluster in self._clusters():
             assert not [node.name for node in cluster.nodes.values() if node.cordoned]
+
+    def _every_snap_held(self) -> None:
+        for unit in self.juju.units.values():
+            snap = self.juju.world.machines[unit.machine].snaps.get("microk8s")
+            held = snap is None or snap.held_until or snap.held
+            assert held, f"the snap of {unit.name} may refresh by itself"

@@ -146,3 +146,17 @@ def test_given_a_site_when_the_application_is_removed_then_nothing_of_it_is_left
         assert not host.glob("/var/snap/microk8s/*/certs/ca.key")
         assert not host.glob("/var/lib/edge-microk8s/*")
         assert not host.glob("/etc/systemd/system/edge-microk8s*")
+
+
+def test_given_two_control_planes_when_the_one_voter_is_removed_then_the_other_goes_on(
+    make_site, seed
+):
+    site = make_site(seed=seed, pis=2)
+    site.settle()
+    voter = site.cluster().voters()[0].machine
+    unit = next(unit.name for unit in site.units.values() if unit.machine == voter)
+
+    site.remove_unit(unit)
+    site.settle()
+
+    ready(site, 1)

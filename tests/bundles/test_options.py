@@ -170,3 +170,55 @@ def test_given_a_site_left_alone_for_a_year_when_looked_at_then_no_certificate_e
 
     assert set(site.statuses().values()) == {"active"}
     assert not set(before) & set(everywhere(site, SERVER))
+
+
+def test_given_an_unknown_addon_when_strict_then_the_unit_that_enables_is_blocked(site):
+    site.set_config("edge-microk8s", {"addons": "dns nosuch", "strict-addons": True})
+    site.settle()
+
+    status = site.units[site.leader()].status
+    assert status.name == "blocked"
+    assert "nosuch is unknown" in status.message
+
+
+def test_given_secrets_encrypted_from_the_start_when_deployed_then_there_is_one_set_of_keys(
+    make_site,
+):
+    site = make_site(seed=2)
+    site.set_config("edge-microk8s", {"encrypt-secrets": True})
+
+    site.settle()
+
+    assert [s.label for s in site.secrets.values()].count("encryption-keys") == 1
+    assert set(site.statuses().values()) == {"active"}
+
+
+def test_given_a_node_that_died_in_its_turn_when_others_want_to_join_then_they_do(make_site):
+    site = make_site(seed=3, pis=4)
+    site.settle()
+    spare = next(m.machine for m in site.cluster().members if m.role != "voter")
+    unit = next(u.name for u in site.units.values() if u.machine == spare)
+    site.set_config("edge-microk8s", {"datastore": "ssd"})
+    while site.units[unit].status.name == "active" and site.step():
+        pass
+
+    site.power_off(spare)
+    new = site.add_unit("edge-microk8s")
+    site.advance(4 * 3600)
+
+    assert new.status.name == "active"
+
+
+def test_given_a_voter_that_is_away_when_all_should_restart_then_the_others_wait(site):
+    away = next(m.machine for m in site.cluster().voters() if m.id != site.cluster().leader)
+    site.power_off(away)
+    before = len(site.world.calls)
+
+    site.set_config("edge-microk8s", {"datastore": "ssd"})
+    site.advance(1800)
+    restarts = [call for call in site.world.calls[before:] if "restart" in call.argv]
+    site.power_on(away)
+    site.settle()
+
+    assert not [call for call in restarts if "microk8s.daemon-k8s-dqlite" in call.argv]
+    assert set(site.statuses().values()) == {"active"}

@@ -53,6 +53,8 @@ class State:
     pending: Wish | None = None
     """What is being enabled or disabled; outlives a power cut in the middle of it."""
     enabling: bool = True
+    missing: tuple[str, ...] = ()
+    """Why add-ons in the list do not exist for this version and architecture."""
 
     def waiting(self, now: float) -> frozenset[str]:
         """Return the add-ons that failed and are not to be tried yet."""
@@ -146,6 +148,7 @@ def decode(text: str) -> State:
             look_at=float(content.get("look_at", 0)),
             pending=Wish(**content["pending"]) if content.get("pending") else None,
             enabling=bool(content.get("enabling", True)),
+            missing=tuple(content.get("missing", ())),
         )
     except (TypeError, AttributeError) as e:
         raise ValueError(f"no state of add-ons: {e}") from e

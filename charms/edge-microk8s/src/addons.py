@@ -49,6 +49,9 @@ class Availability(enum.Enum):
     UNKNOWN = "unknown"
 
 
+_MISSING = (Availability.REMOVED, Availability.AMD64_ONLY, Availability.UNKNOWN)
+
+
 @dataclasses.dataclass(frozen=True)
 class Offer:
     """An add-on that this revision has on this architecture."""
@@ -342,7 +345,8 @@ def ensure_next(
     else:
         logger.info("add-ons: %s", change)
         state = apply(host, change, state)
-    state = dataclasses.replace(state, notes=notes(verdicts, offers, state))
+    missing = tuple(verdict.note for verdict in verdicts if verdict.availability in _MISSING)
+    state = dataclasses.replace(state, notes=notes(verdicts, offers, state), missing=missing)
     addon_state.save(host, state)
     return change is not None
 

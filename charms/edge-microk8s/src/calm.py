@@ -8,7 +8,7 @@ the machine still look the same. On a Pi that is the hook that runs most, by far
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import microk8s
 from edgecloud import host as machines
@@ -29,24 +29,12 @@ Lines = Mapping[str, list[str]]
 """Status and message by whom they are of: ``unit`` and, on the leader, ``app``."""
 
 
-def looks(host: machines.Host) -> str | None:
-    """Return a digest of how the cluster and this machine look; None if it does not answer."""
-    try:
-        nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
-    except kubectl.KubectlError:
-        return None
-    seen = [repr(nodes), *(files.read(host, path) for path in _WATCHED)]
-    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
-
-
-def remember(host: machines.Host, lines: Lines, *, leader: bool) -> None:
-    """Note that all is well and nothing is left to do, and what the statuses say."""
+def remember(
+    host: machines.Host, nodes: Sequence[kubectl.Node], lines: Lines, *, leader: bool
+) -> None:
+    """Note that all is well and nothing is left to do, with these nodes and these statuses."""
     known = files.read_state(host, STATE)
-    looked = looks(host)
-    if looked is None:
-        forget(host)
-        return
-    found = {"lines": dict(lines), "looks": looked, "leader": leader}
+    found = {"lines": dict(lines), "looks": _digest(host, nodes), "leader": leader}
     fresh = host.now() - float(known.get("at", 0)) < LASTS_S / 2
     if fresh and {**known, **found} == known:
         return
@@ -63,6 +51,17 @@ def still(host: machines.Host, *, leader: bool) -> Lines | None:
     known = files.read_state(host, STATE)
     if not known or known.get("leader") != leader:
         return None
-    if not 0 <= host.now() - float(known["at"]) < LASTS_S or looks(host) != known["looks"]:
+    if not 0 <= host.now() - float(known["at"]) < LASTS_S:
         return None
-    return known["lines"]
+    try:
+        nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
+    except kubectl.KubectlError:
+        return None
+    return known["lines"] if _digest(host, nodes) == known["looks"] else None
+
+
+def _digest(host: machines.Host, nodes: Sequence[kubectl.Node]) -> str:
+    """Return a digest of how the cluster and this machine look."""
+    ordered = sorted(nodes, key=lambda node: node.name)
+    seen = [repr(ordered), *(files.read(host, path) for path in _WATCHED)]
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()

@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
     import node_args
     import node_config
     import node_status
+    import quorum
     import registries
     import stewardship
     import upkeep
@@ -39,6 +40,7 @@ else:
     node_args = lazily.load("node_args")
     node_config = lazily.load("node_config")
     node_status = lazily.load("node_status")
+    quorum = lazily.load("quorum")
     registries = lazily.load("registries")
     stewardship = lazily.load("stewardship")
     upkeep = lazily.load("upkeep")
@@ -120,8 +122,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self._attempt(self._configure, config)
             self._attempt(self._take_part, config)
         self._keep_books()
-        if config is not None and self._is_steward:
-            self._attempt(self._act_for_all, config)
+        if self._is_steward and self._is_installed:
+            self._attempt(self._act_for_all)
         elif self._role == cluster_join.CONTROL_PLANE:
             self._attempt(self._retire)
         if config is not None and self._is_joined and not self._blockers:
@@ -143,20 +145,20 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             return False
         except EXPECTED as e:
             logger.warning("%s: %s", step.__name__.strip("_").replace("_", " "), e)
-            self._troubles.append(str(e))
+            self._troubles.append(_one_line(str(e)))
             return False
         return True
 
     def _install(self, config: node_config.NodeConfig) -> None:
-        """Ensure that MicroK8s is there; what it is born with stays."""
-        if self._is_installed:
+        """Ensure that MicroK8s is there and held; what it is born with stays."""
+        if node_args.birth(self._host).role is not None:
             return
         self.unit.status = ops.MaintenanceStatus(f"installing MicroK8s {config.full_channel}")
         upkeep.install(self._host, config, self._domain(config), archive=self._archive())
+        node_args.ensure_birth(self._host, config)
 
     def _configure(self, config: node_config.NodeConfig) -> None:
         """Ensure MicroK8s' files; restart at once only where nobody else depends on it."""
-        node_args.ensure_birth(self._host, config)
         credentials = self._credentials(config)
         upkeep.ensure_files(self._host, config, self._domain(config), credentials)
         self._ensure_encryption()
@@ -184,6 +186,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         )
 
     def _use_turn(self) -> None:
+        """Restart what is due, unless another voter is away already."""
+        view = cluster_view.look(self._host, live=True)
+        if not quorum.can_spare(view.members, self._address):
+            self._troubles.append("waits with a restart until all voters of the datastore answer")
+            return
         self.unit.status = ops.MaintenanceStatus("restarting MicroK8s, as its turn has come")
         upkeep.use_turn(self._host)
         self._look_again()
@@ -192,6 +199,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """As the leader, decide who belongs to the cluster and who may join next."""
         if self._role != cluster_join.CONTROL_PLANE or not self.unit.is_leader():
             return
+        if not self.model.relations[CLUSTER]:
+            return  # As in install: there is no book to write in yet.
         record = membership.plan(
             self._members.record(),
             reports=self._members.reports(),
@@ -206,10 +215,10 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             record = key_keeping.plan(self._members, record, wanted=wanted, rotate=rotate)
         self._moved_on = self._members.publish(record)
 
-    def _act_for_all(self, config: node_config.NodeConfig) -> None:
+    def _act_for_all(self) -> None:
         """As the steward, act for the cluster."""
         self._steward = stewardship.Steward(self._host, self._members, self._address)
-        if self._steward.act(config, self._view):
+        if self._steward.act(self._config, self._view):
             self._look_again()
 
     def _retire(self) -> None:
@@ -249,7 +258,9 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         line = node_status.judge(self._facts)
         who = ("unit", "app") if self.unit.is_leader() else ("unit",)
         lines = {each: [line.status, line.message] for each in who}
-        calm.remember(self._host, lines, leader=self.unit.is_leader())
+        if self._view is not None:
+            leader = self.unit.is_leader()
+            calm.remember(self._host, self._view.nodes, lines, leader=leader)
 
     def _wake_up_later(self) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
@@ -392,7 +403,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
     @property
     def _role(self) -> str:
-        return str(self.config.get("role"))
+        """What this node is; an option that was changed later does not make it another."""
+        return node_args.birth(self._host).role or str(self.config.get("role"))
 
     @property
     def _is_installed(self) -> bool:
@@ -450,6 +462,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         workers_alone = self._role == cluster_join.WORKER and self._joiner.relation is None
         missing = ("missing relation: control-plane",) if workers_alone else ()
         unfit = (self._unfit,) if self._unfit else ()
+        if config is not None and installed:
+            unfit += upkeep.missing_addons(self._host, config, steward=self._is_steward)
         notes = self._notes(config) if config is not None and installed else ()
         return node_status.Facts(
             unit=self.unit.name,
@@ -495,6 +509,12 @@ class EdgeMicroK8sCharm(ops.CharmBase):
                 "registry-credentials cannot be read: 'juju grant-secret' it to this application"
             ) from e
         return registries.parse_credentials(content)
+
+
+def _one_line(text: str) -> str:
+    """Return what a command said in a line: the first, and the last of a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys((*lines[:1], *lines[-1:])))
 
 
 if __name__ == "__main__":  # pragma: nocover

@@ -50,6 +50,8 @@ def leave(
     """
     if last:
         return  # Nobody needs what this node holds; removing the snap takes everything along.
+    if view is None and not microk8s.is_worker(host) and len(microk8s.members(host)) <= 1:
+        return  # It never joined anybody.
     if view is None:
         raise DepartureRefusedError(
             "the cluster does not answer, so it cannot agree on letting this node go: "

@@ -31,7 +31,7 @@ def plan(
         wanted: whether secrets shall be encrypted.
         rotate: whether a new key is due.
     """
-    if record.encryption is None and not wanted:
+    if record.cluster is None or (record.encryption is None and not wanted):
         return record
     state = _state(members, record)
     if state is None:

@@ -31,6 +31,9 @@ ADMISSION_S = 900
 TURN_S = 600
 """How long one unit may take to restart and be ready again."""
 
+LATE_S = 3600
+"""How long one that was not waits for its next turn."""
+
 BACKOFF_S = 30
 BACKOFF_LIMIT_S = 600
 
@@ -150,7 +153,13 @@ def _found(
     if not ready:
         return record
     report = reports[ready[0]]
-    return ClusterRecord(cluster=report.ca, members=(_member(ready[0], report, JOINED, now),))
+    # The keys of encryption at rest belong to the application, and outlive a cluster.
+    return ClusterRecord(
+        cluster=report.ca,
+        members=(_member(ready[0], report, JOINED, now),),
+        encryption=record.encryption,
+        generation=record.generation,
+    )
 
 
 def _give_turn(
@@ -161,12 +170,15 @@ def _give_turn(
     turn = record.turn
     if turn is not None and turn.unit in wanting and now < turn.until:
         return record
-    if not wanting or record.admission is not None:
-        return dataclasses.replace(record, turn=None)
-    # Whoever did not get ready again in its turn goes to the end of the line.
-    late = turn.unit if turn is not None else ""
-    first = min(wanting, key=lambda unit: (unit == late, _number(unit)))
-    return dataclasses.replace(record, turn=Turn(first, float(round(now + TURN_S))))
+    late = [each for each in record.late if each.unit in wanting and now < each.until]
+    if turn is not None and turn.unit in wanting:
+        # It may be dead, and must not keep the others from joining and restarting for ever.
+        late.append(Turn(turn.unit, float(round(now + LATE_S))))
+    record = dataclasses.replace(record, turn=None, late=tuple(sorted(late)))
+    able = sorted(set(wanting) - {each.unit for each in late}, key=_number)
+    if not able or record.admission is not None:
+        return record
+    return dataclasses.replace(record, turn=Turn(able[0], float(round(now + TURN_S))))
 
 
 def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float) -> ClusterRecord:

@@ -50,7 +50,9 @@ class Domain:
     @property
     def number(self) -> int:
         """The domain as the datastore wants it: the same name gives the same number."""
-        return int(self.name) if self.name.isdigit() else zlib.crc32(self.name.encode()) or 1
+        number = int(self.name) if self.name.isdigit() else 0
+        # The datastore reads 64 bits, and does not start if it cannot.
+        return number if 0 < number < 2**63 else zlib.crc32(self.name.encode()) or 1
 
 
 def domain(option: str, *, zone: str, hostname: str) -> Domain:

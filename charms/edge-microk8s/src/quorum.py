@@ -55,5 +55,12 @@ def survives_without(members: Sequence[Member], address: str) -> bool:
     return has_quorum(members) and has_quorum(rest)
 
 
+def can_spare(members: Sequence[Member], address: str) -> bool:
+    """Return whether a member may restart: it is no voter, or all the other voters answer."""
+    others = [voter for voter in _voters(members) if voter.address != address]
+    is_voter = len(others) < len(_voters(members))
+    return not is_voter or all(voter.alive for voter in others)
+
+
 def _voters(members: Sequence[Member]) -> list[Member]:
     return [member for member in members if member.role is Role.VOTER]

@@ -47,11 +47,11 @@ class Steward:
     busy: bool = False
     """Whether a change was made that others may follow."""
 
-    def act(self, config: NodeConfig, view: ClusterView | None) -> bool:
+    def act(self, config: NodeConfig | None, view: ClusterView | None) -> bool:
         """Take out who left, make the offer that is due, care for what all share.
 
         Args:
-            config: the options.
+            config: the options; None if they are wrong, and then nothing new is begun.
             view: the cluster as seen in this hook; None if it did not answer.
 
         Returns:
@@ -69,9 +69,16 @@ class Steward:
             departed=tuple(unit for unit in mine.departed if unit not in present),
             gone=self._take_out(record, view),
             offers=self._keep_offers(record, view),
+        )
+        # An offer that was made must be known before anything else can fail.
+        self.members.publish_acts(acts)
+        acts = dataclasses.replace(
+            acts,
             rewritten=self._rewrite_secrets(record),
             metrics=self._share_metrics(mine),
         )
+        if config is None:
+            return bool(acts.gone)
         if record.admission is None and record.turn is None and not acts.gone:
             self.busy = upkeep.ensure_cluster(self.host, config, view)
         addons = addon_state.encode(addon_state.load(self.host))
@@ -153,11 +160,12 @@ class Steward:
 
 def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
     """Take back what this unit offered when it was the steward: joiners look to the next one."""
-    offers = members.my_offers()
+    offers, mine = members.my_offers(), members.my_acts()
     for offer in offers:
         withdraw(host, members, offer)
-    if offers:
-        members.publish_acts(dataclasses.replace(members.my_acts(), offers=()))
+    if offers or mine.addons:
+        # What it knew of add-ons is the next steward's to keep, and changes until its return.
+        members.publish_acts(dataclasses.replace(mine, offers=(), addons=None))
 
 
 def withdraw(

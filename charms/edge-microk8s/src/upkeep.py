@@ -24,7 +24,7 @@ import preflight
 import registries
 from cluster_view import ClusterView
 from edgecloud import host as machines
-from edgecloud.host import files, kubectl
+from edgecloud.host import files, kubectl, snap
 from node_config import NodeConfig
 
 STATE = f"{microk8s.STATE}/upkeep.json"
@@ -50,9 +50,10 @@ def install(
     """
     import snap_archive  # Needed once in a node's life; costs every hook if imported above.
 
-    facts = preflight.gather(host, installed=False)
+    installed = microk8s.info(host) is not None
+    facts = preflight.gather(host, installed=installed)
     findings = preflight.judge(facts, role=config.role, profile=config.profile)
-    if findings:
+    if findings and not installed:
         raise NotFitError("; ".join(map(str, findings)))
     profile = footprint.choose(config.profile, facts.memory_kb)
     launch = node_args.launch(config, profile, failure_domain)
@@ -85,6 +86,7 @@ def ensure_guards(host: machines.Host, config: NodeConfig, members: Iterable[str
     Raises backup.BackupError and firewall.FirewallError.
     """
     firewall.ensure(host, members)
+    _ensure_held(host)
     if not config.is_worker:
         backup.ensure_schedule(
             host, config.backup_schedule, keep=config.backup_keep, datastore=config.datastore
@@ -165,6 +167,13 @@ def waits_until(host: machines.Host) -> float | None:
     return min((failure.not_before for failure in failures), default=None)
 
 
+def missing_addons(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[str, ...]:
+    """Return why add-ons in the list cannot come, where the operator wants to be stopped by it."""
+    if not (config.strict_addons and steward):
+        return ()
+    return tuple(f"addons: {text}" for text in addon_state.load(host).missing)
+
+
 def notes(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[str, ...]:
     """Return what the operator should know of add-ons, certificates and backups."""
     found = list(addon_state.load(host).notes) if steward else []
@@ -203,6 +212,14 @@ def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterV
     )
     files.write_state(host, STATE, {**known, "dns": wanted})
     return True
+
+
+def _ensure_held(host: machines.Host) -> None:
+    """Keep the snap held. An old snapd puts refreshes off for some weeks only, so look daily."""
+    known = files.read_state(host, STATE)
+    if host.now() - float(known.get("held", 0)) >= CHECK_CERTIFICATES_S:
+        snap.hold(host, microk8s.SNAP)
+        files.write_state(host, STATE, {**known, "held": host.now()})
 
 
 def _forget_check(host: machines.Host) -> None:

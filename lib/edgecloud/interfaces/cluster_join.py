@@ -92,7 +92,7 @@ class Admission:
     """When the leave ends, in seconds since 1970 UTC."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class Turn:
     """Leave for one unit to restart what it has to, while nobody joins."""
 
@@ -131,6 +131,8 @@ class ClusterRecord:
     steward: str | None = None
     admission: Admission | None = None
     turn: Turn | None = None
+    late: tuple[Turn, ...] = ()
+    """Units that were not ready again in their turn, and until when others go first."""
     members: tuple[Member, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     endpoints: tuple[str, ...] = ()
@@ -353,14 +355,15 @@ class MemberEnd:
 
     def share_keys(self, record: ClusterRecord, content: Mapping[str, str]) -> str | None:
         """Keep the encryption keys in a secret of the application. Leader only. Return its id."""
-        if record.encryption is not None:
-            secret = self._charm.model.get_secret(id=record.encryption)
-            if secret.peek_content() != dict(content):
-                secret.set_content(dict(content))
-            return record.encryption
-        return self._charm.app.add_secret(
-            dict(content), label=KEYS_LABEL, rotate=ops.SecretRotate.YEARLY
-        ).id
+        try:
+            secret = self._charm.model.get_secret(label=KEYS_LABEL)
+        except ops.SecretNotFoundError:
+            return self._charm.app.add_secret(
+                dict(content), label=KEYS_LABEL, rotate=ops.SecretRotate.YEARLY
+            ).id
+        if secret.peek_content() != dict(content):
+            secret.set_content(dict(content))
+        return secret.get_info().id
 
     def _relations(self) -> Iterator[ops.Relation]:
         yield from self._charm.model.relations[self._peers]

@@ -265,14 +265,14 @@ class Engine:
         secrets = {secret.id: secret.latest for secret in self.secrets.values()}
         try:
             out, lines = self._dispatcher.run(unit, hook)
+            changes = view.take(self, unit, out, self.clock.now())
         except pi.PowerCut:
             self._interrupted(unit, hook)
             outcome, changes = "power cut", list[str]()
-        except (errors.UncaughtCharmError, SystemExit) as e:
+        except (errors.UncaughtCharmError, view.DuplicateLabelError, SystemExit) as e:
             outcome, changes = self._failed(unit, hook, e), list[str]()
         else:
             outcome = "ok"
-            changes = view.take(self, unit, out, self.clock.now())
             self._done(unit, hook, lines)
         self._tell_readers(secrets)
         self.clock.advance(HOOK_OVERHEAD_S)

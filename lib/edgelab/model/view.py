@@ -32,6 +32,10 @@ _ROTATION_DAYS = {
 }
 
 
+class DuplicateLabelError(Exception):
+    """Juju would fail the hook at its end: an owner's labels differ from each other."""
+
+
 class Juju(uniter.Juju, Protocol):
     """What a unit's view is made from."""
 
@@ -160,6 +164,7 @@ def _take_secrets(juju: Juju, unit: Unit, out: testing.State, now: float) -> Ite
     for id, shown in left.items():
         if id not in juju.secrets:
             owner = unit.name if shown.owner == "unit" else unit.app
+            _refuse_second(juju, owner, shown.label)
             juju.secrets[id] = Secret(id, owner, {1: dict(shown.tracked_content)})
             yield f"{id} added"
         secret = juju.secrets[id]
@@ -171,6 +176,13 @@ def _take_secrets(juju: Juju, unit: Unit, out: testing.State, now: float) -> Ite
         if id not in left and secret.owner in (unit.name, unit.app):
             del juju.secrets[id]
             yield f"{id} removed"
+
+
+def _refuse_second(juju: Juju, owner: str, label: str | None) -> None:
+    """Raise for a second secret of one owner with the same label, as Juju does."""
+    for other in juju.secrets.values():
+        if label is not None and (other.owner, other.label) == (owner, label):
+            raise DuplicateLabelError(f"{owner} has a secret with the label {label!r} already")
 
 
 def _take_reading(secret: Secret, unit: Unit, shown: testing.Secret) -> None:

@@ -299,7 +299,7 @@ def hand_over(machine: machines.Machine) -> None:
     others = [item for item in cluster.members if item.id != own.id]
     online = [item for item in others if _seen(world, cluster, machine, item)]
     heir = next((item for item in online if item.role != VOTER), None)
-    if own.role == VOTER and heir is not None and len(cluster.members) > 2:
+    if own.role == VOTER and heir is not None:
         own.role, heir.role = SPARE, VOTER
     if cluster.leader == own.id:
         cluster.leader = next((item.id for item in online if item.role == VOTER), own.id)

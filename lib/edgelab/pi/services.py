@@ -63,6 +63,8 @@ def stop(machine: machines.Machine, daemon: str) -> None:
 def restart(machine: machines.Machine, *daemons: str) -> None:
     """Restart daemons that run or should."""
     for daemon in daemons or DAEMONS:
+        if daemon == "k8s-dqlite" and is_active(machine, daemon):
+            datastore.hand_over(machine)
         start(machine, daemon)
 
 

@@ -179,6 +179,8 @@ def _act(machine: machines.Machine, daemons: Sequence[str], action: str, options
     for daemon in daemons:
         if action == "stop":
             services.stop(machine, daemon)
+        elif action == "restart":
+            services.restart(machine, daemon)
         else:
             services.start(machine, daemon)
         if "enable" in options or "disable" in options:
