@@ -351,3 +351,39 @@ def test_given_a_unit_that_claims_countless_attempts_when_refused_then_its_wait_
     planned = plan(before, {"m/0": report(0), "m/1": refused})
 
     assert planned.refusals[0].not_before == NOW + membership.BACKOFF_LIMIT_S
+
+
+def test_given_a_member_that_died_in_its_turn_when_planned_then_others_may_join_again():
+    before = record(member(0), member(1), turn=Turn("m/1", NOW))
+    reports = {
+        "m/0": report(0),
+        "m/1": report(1, joined=True, ca="ca-0", wants_turn=True),
+        "m/2": report(2),
+    }
+
+    planned = plan(before, reports)
+
+    assert (planned.turn, planned.admission.unit) == (None, "m/2")
+    assert planned.late == (Turn("m/1", NOW + membership.LATE_S),)
+
+
+def test_given_a_late_member_when_its_hour_is_over_then_it_has_another_turn():
+    before = record(member(0), member(1), late=(Turn("m/1", NOW),))
+    reports = {"m/0": report(0), "m/1": report(1, joined=True, ca="ca-0", wants_turn=True)}
+
+    planned = plan(before, reports)
+
+    assert (planned.turn.unit, planned.late) == ("m/1", ())
+
+
+def test_given_keys_of_encryption_when_a_cluster_is_founded_anew_then_they_are_kept():
+    before = record(member(0), encryption="secret:1", generation=3)
+
+    planned = plan(
+        before,
+        {"m/4": report(4)},
+        acts={"m/4": MemberReport(departed=("m/0",))},
+        leader="m/4",
+    )
+
+    assert (planned.cluster, planned.encryption, planned.generation) == ("ca-4", "secret:1", 3)

@@ -346,3 +346,7 @@ def test_given_a_purged_node_when_forgotten_then_it_may_be_born_anew(world):
 
     assert forgotten == [True, False]
     assert dataclasses.astuple(node_args.ensure_birth(host, NodeConfig()))[0] == "control-plane"
+
+
+def test_given_a_failure_domain_too_large_for_the_datastore_when_numbered_then_it_fits():
+    assert node_args.Domain("9" * 30).number < 2**32

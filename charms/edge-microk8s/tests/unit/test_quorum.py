@@ -55,3 +55,24 @@ def test_given_any_members_when_a_removal_is_allowed_then_a_majority_remains(mem
 def test_given_any_members_when_all_voters_answer_then_there_is_a_majority(members):
     if quorum.all_answer(members):
         assert quorum.has_quorum(members)
+
+
+@pytest.mark.parametrize(
+    ("alive", "restarts", "spared"),
+    [
+        pytest.param((True, True, True), "10.0.0.1", True, id="all answer"),
+        pytest.param((True, True, False), "10.0.0.1", False, id="another voter is away"),
+        pytest.param((True, True, False), "10.0.0.3", True, id="it is the one that is away"),
+        pytest.param((True,), "10.0.0.1", True, id="there is no other"),
+    ],
+)
+def test_given_voters_when_one_wants_to_restart_then_the_others_must_answer(
+    alive, restarts, spared
+):
+    assert quorum.can_spare(voters(*alive), restarts) is spared
+
+
+def test_given_a_voter_that_is_away_when_a_spare_restarts_then_nobody_minds():
+    members = [*voters(True, True, False), Member("10.0.0.4", Role.SPARE, True)]
+
+    assert quorum.can_spare(members, "10.0.0.4")
