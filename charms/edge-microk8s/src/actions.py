@@ -47,6 +47,11 @@ class Context:
         return microk8s.node_name(self.host)
 
     @property
+    def meant(self) -> str:
+        """The node that the operator named, or else this machine's."""
+        return str(self.params.get("node") or self.node)
+
+    @property
     def kubeconfig(self) -> str:
         """Path of this node's credentials."""
         return microk8s.kubeconfig(self.host)
@@ -92,14 +97,16 @@ def _get_kubeconfig(context: Context) -> Results:
 
 
 def _drain(context: Context) -> Results:
+    _need_control_plane(context)
     timeout_s = int(context.params["timeout"])
-    kubectl.drain(context.host, context.kubeconfig, context.node, timeout_s)
-    return {"node": context.node, "result": "drained; it stays cordoned until uncordon"}
+    kubectl.drain(context.host, context.kubeconfig, context.meant, timeout_s)
+    return {"node": context.meant, "result": "drained; it stays cordoned until uncordon"}
 
 
 def _uncordon(context: Context) -> Results:
-    kubectl.uncordon(context.host, context.kubeconfig, context.node)
-    return {"node": context.node, "result": "pods can be scheduled on it again"}
+    _need_control_plane(context)
+    kubectl.uncordon(context.host, context.kubeconfig, context.meant)
+    return {"node": context.meant, "result": "pods can be scheduled on it again"}
 
 
 def _preflight(context: Context) -> Results:
@@ -212,7 +219,10 @@ def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any
 
 def _need_control_plane(context: Context) -> None:
     if context.config.is_worker:
-        raise ActionError("this node is a worker: run the action on a control plane")
+        raise ActionError(
+            f"{context.node} is a worker: run the action on a control plane, such as "
+            "edge-microk8s/leader"
+        )
 
 
 ACTIONS: Mapping[str, Callable[[Context], Results]] = {

@@ -79,13 +79,24 @@ def test_given_a_node_when_drained_and_uncordoned_then_it_is_cordoned_in_between
     assert (cordoned, trio.nodes()["pi-0"]) == (True, False)
 
 
+def test_given_a_worker_when_a_control_plane_drains_it_then_it_is_cordoned(with_worker, run):
+    run("drain", node="pi-1", timeout=60)
+    cordoned = with_worker.nodes()["pi-1"]
+
+    run("uncordon", node="pi-1")
+
+    assert (cordoned, with_worker.nodes()["pi-1"]) == (True, False)
+
+
 WORKERS_CANNOT = [
     "backup",
+    "drain",
     "get-kubeconfig",
     "refresh-certificates",
     "remove-stale-node",
     "restore",
     "restore-quorum",
+    "uncordon",
 ]
 
 
