@@ -5,6 +5,7 @@ import json
 import pytest
 
 from edgecloud.host import kubectl
+from edgelab import pi
 
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
 SERVER = "/var/snap/microk8s/current/certs/server.crt"
@@ -131,6 +132,16 @@ def test_given_a_new_steward_when_an_addon_is_taken_out_then_it_still_goes(site)
     site.settle()
 
     assert "metrics-server" not in site.cluster().addons
+
+
+def test_given_an_addon_that_fails_once_when_listed_then_it_is_tried_again_in_time(site):
+    fault = pi.Fault(("microk8s", "enable"), effect=pi.fail(1, "no network"))
+    site.world.machines[site.units[site.leader()].machine].faults.add(fault)
+
+    site.set_config("edge-microk8s", {"addons": "dns metrics-server"})
+    site.advance(600)
+
+    assert "metrics-server" in site.cluster().addons
 
 
 def test_given_labels_when_set_and_emptied_then_the_nodes_follow(site):

@@ -128,7 +128,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self._attempt(self._retire)
         if config is not None and self._is_joined and not self._blockers:
             self._attempt(self._look_after, config)
-        if self._is_unfinished:
+        if self._wake_up_s is not None:
             calm.forget(self._host)
             self._attempt(self._wake_up_later)
         elif node_status.judge(self._facts).status == node_status.ACTIVE:
@@ -265,7 +265,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     def _wake_up_later(self) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
         name = f"edge-microk8s-{self.unit.name.replace('/', '-')}"
-        systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
+        command = systemd.dispatch_command(self.unit.name)
+        systemd.arm(self._host, name, self._wake_up_s or WAKE_UP_S, command)
 
     def _ensure_encryption(self) -> None:
         """Ensure this node's keys; tell the leader with which of them its API server runs."""
@@ -427,6 +428,14 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     @property
     def _is_ready(self) -> bool:
         return self._view is not None and self._view.is_ready(microk8s.node_name(self._host))
+
+    @property
+    def _wake_up_s(self) -> float | None:
+        """In how many seconds to run again without anybody asking; None if all is done."""
+        if self._is_unfinished:
+            return WAKE_UP_S
+        again = upkeep.waits_until(self._host) if self._is_steward else None
+        return None if again is None else max(WAKE_UP_S, again - self._host.now())
 
     @property
     def _is_unfinished(self) -> bool:
