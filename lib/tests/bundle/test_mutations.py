@@ -128,7 +128,7 @@ MUTATIONS: dict[str, tuple[Callable[[Document], object], str]] = {
         "ppc64el",
     ),
     "unused machine": (lambda d: d["machines"].update({"97": {}}), "'97'"),
-    "machine name": (lambda d: d["machines"].update({"zz": {}}), "zz"),
+    "machine name": (lambda d: d["machines"].update({"zz": {}}), r"^ *zz: {}"),
     "undeclared machine": (lambda d: extra(d, num_units=1, to=["lxd:99"]), "lxd:99"),
     "undeclared application": (lambda d: extra(d, num_units=1, to=["zzapp/0"]), "zzapp/0"),
     "missing unit": (lambda d: extra(d, num_units=1, to=["lxd:zz-extra/9"]), "zz-extra/9"),
