@@ -241,7 +241,14 @@ def ensure_endpoints(host: host.Host, endpoints: Collection[str]) -> bool:
 def mint(host: host.Host, address: str) -> str:
     """Return a join URL for one use at one address of this node, with its fingerprint in it."""
     command = (MICROK8S, "add-node", "--format", "json")
-    text = _run(host, command, "microk8s add-node", timeout_s=_QUERY_S)
+    before = files.read(host, TOKENS)
+    try:
+        text = _run(host, command, "microk8s add-node", timeout_s=_QUERY_S)
+    except MicroK8sError:
+        # It may have made a token all the same, which nobody would know of.
+        if files.read(host, TOKENS) != before:
+            files.rewrite(host, TOKENS, before)
+        raise
     try:
         token = str(json.loads(text)["token"])
     except (ValueError, KeyError, TypeError) as error:

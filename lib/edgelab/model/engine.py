@@ -70,6 +70,7 @@ class Engine:
     def step(self) -> bool:
         """Run one hook of some unit. Return false if none is due."""
         self._elect()
+        self._drop_stale()
         now = self.clock.now()
         ready = [
             (unit, hooks)
@@ -197,6 +198,14 @@ class Engine:
             if secret.rotate_at is not None and secret.rotate_at <= self.clock.now():
                 secret.rotate_at = view.next_rotation(secret.rotate, self.clock.now())
                 self._tell_owner(secret, Hook("secret-rotate", secret=secret.id))
+
+    def _drop_stale(self) -> None:
+        """Forget events of secrets that are gone by now."""
+        for unit in self.units.values():
+            unit.queue = [h for h in unit.queue if h.secret is None or h.secret in self.secrets]
+            failed = unit.failed
+            if failed is not None and failed.secret and failed.secret not in self.secrets:
+                unit.failed = None
 
     def _tell_owner(self, secret: entities.Secret, hook: Hook) -> None:
         app = self.applications.get(secret.owner)
