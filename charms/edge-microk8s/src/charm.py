@@ -449,7 +449,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         late = node_status.judge(facts).status in (node_status.WAITING, node_status.MAINTENANCE)
         turn = record.turn is not None and (self._is_steward or record.turn.unit == facts.unit)
         # Nobody tells the leader of what it published itself.
-        return busy or late or turn or self._moved_on
+        return busy or late or turn or self._moved_on or microk8s.has_minted(self._host)
 
     @functools.cached_property
     def _address(self) -> str:

@@ -260,6 +260,11 @@ def mint(host: host.Host, address: str) -> str:
     return f"{address}:{AGENT_PORT}/{token}"
 
 
+def has_minted(host: host.Host) -> bool:
+    """Return whether a token that :func:`mint` made is still good."""
+    return bool(files.read_state(host, _MINTED))
+
+
 def revoke(host: host.Host, url: str) -> bool:
     """Make a join URL useless. Return whether it still worked."""
     return _drop_tokens(host, {_fingerprint(url.partition("/")[2])}) > 0

@@ -160,6 +160,7 @@ class Steward:
 
 def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
     """Take back what this unit offered when it was the steward: joiners look to the next one."""
+    microk8s.prune_tokens(host, older_than_s=membership.ADMISSION_S)
     offers, mine = members.my_offers(), members.my_acts()
     for offer in offers:
         withdraw(host, members, offer)
