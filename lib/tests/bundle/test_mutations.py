@@ -218,7 +218,9 @@ def test_given_one_mistake_when_read_then_its_line_and_no_other_is_named(
 @given(document=bundles(), data=st.data())
 def test_given_a_line_twice_when_read_then_the_second_one_is_named(shared_site, document, data):
     lines = dumped(document).splitlines()
-    keys = [n for n, line in enumerate(lines) if re.match(r" *[a-z-]+: \S", line)]
+    # A text over several lines cannot be repeated by its first line alone.
+    whole = [n for n, line in enumerate(lines) if not (line.count("'") % 2 or line.count('"') % 2)]
+    keys = [n for n in whole if re.match(r" *[a-z-]+: \S", lines[n])]
     place = data.draw(st.sampled_from(keys))
     twice = [*lines[: place + 1], lines[place], *lines[place + 1 :]]
 
