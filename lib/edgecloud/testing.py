@@ -113,4 +113,21 @@ def component_of(
     )
 
 
+def component_beside(
+    wishes: edge_component.Wishes | None = None,
+    *,
+    component: edge_component.Component | None = None,
+    beside: str = "edge-node",
+    endpoint: str = "component",
+) -> testing.SubordinateRelation:
+    """Return a relation of ``edge_component`` to the edge-node, as the principal sees it."""
+    return testing.SubordinateRelation(
+        endpoint,
+        interface="edge_component",
+        remote_app_name=beside,
+        local_unit_data=encoded(*([component] if component else [])),
+        remote_unit_data=encoded(*([wishes] if wishes else [])),
+    )
+
+
 _NONE = cluster_join.MemberReport()

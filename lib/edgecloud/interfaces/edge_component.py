@@ -1,8 +1,9 @@
-"""The ``edge_component`` interface: a principal tells the edge-node beside it what runs here.
+"""The ``edge_component`` interface: a principal and the edge-node beside it, on one machine.
 
-Direction: each principal unit publishes a :class:`Component` in its unit databag, over a
-container-scoped relation, so that the two always share a machine. Every field is optional on the
-wire; fields are added, never re-typed or reused (ADR 0004).
+Each principal unit publishes a :class:`Component` in its unit databag: what runs here. The
+edge-node answers in its own with its :class:`Wishes`: what it needs from the principal for the
+agent's work. The relation has container scope, so the two always share a machine. Every field is
+optional on the wire; fields are added, never re-typed or reused (ADR 0004).
 """
 
 from __future__ import annotations
@@ -39,6 +40,19 @@ class Component:
     """How long pods may take to move away before the machine is disturbed."""
     ready: bool | None = None
     """Whether the component does its work now."""
+    way_back_until: int | None = None
+    """Until when an offer to join again is good that lies on this machine's disk for the agent,
+    in seconds since 1970 UTC. Absent while there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """Unit databag of the edge-node: what the agent needs from the principal."""
+
+    way_back: bool = False
+    """An upgrade of Kubernetes is at hand on this node: leave an offer to join for the agent."""
+    busy: bool = False
+    """The agent is disturbing this machine: restart, reconfigure and install nothing now."""
 
 
 class ComponentProvider:
@@ -61,6 +75,18 @@ class ComponentProvider:
         ]
         return any(changes)
 
+    def wishes(self) -> Wishes:
+        """Return what the edge-node beside this unit asks for; nothing if there is none."""
+        found = [
+            databag.load(Wishes, relation.data[unit])
+            for relation in self._charm.model.relations[self._endpoint]
+            for unit in relation.units
+        ]
+        return Wishes(
+            way_back=any(wishes.way_back for wishes in found),
+            busy=any(wishes.busy for wishes in found),
+        )
+
 
 class ComponentRequirer:
     """The end of the edge-node charm: one relation for each principal on the machine."""
@@ -77,3 +103,11 @@ class ComponentRequirer:
             for unit in relation.units
         ]
         return sorted(found, key=lambda component: (component.kind or "", component.node or ""))
+
+    def ask(self, wishes: Wishes) -> bool:
+        """Tell the principals of this machine what the agent needs. Return whether it is news."""
+        changes = [
+            databag.save(wishes, relation.data[self._charm.unit])
+            for relation in self._charm.model.relations[self._endpoint]
+        ]
+        return any(changes)
