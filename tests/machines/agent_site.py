@@ -13,7 +13,8 @@ import zlib
 
 import agent_zipapp
 from edgecloud import host
-from edgecloud.agent import exchange, journal, rejoin, settings
+from edgecloud.agent import exchange, journal, settings
+from edgecloud.host import rejoin_offer
 from edgecloud.lxd import guest, images, instances, storage
 from edgecloud.rollout import inventory, messages, plan
 
@@ -235,7 +236,7 @@ def _prepare(made, at):
     tree = made.tree(at)
     settings.write(tree, settings.Settings(f"pi-{at}", f"pi-{at}", clock="kept"))
     url = made.world("offer", str((at + 1) % 3)).strip()
-    rejoin.write_offer(tree, rejoin.Offer((url,), time.time() + 1e6))
+    rejoin_offer.write(tree, rejoin_offer.Offer((url,), time.time() + 1e6))
 
 
 def _create(made, at, fingerprint):

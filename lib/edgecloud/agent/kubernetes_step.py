@@ -12,7 +12,7 @@ from dataclasses import replace
 from edgecloud.agent import context as contexts
 from edgecloud.agent import kube, paths, rejoin, snap_step, snapd, staged
 from edgecloud.agent.context import Context, EffectError, Look
-from edgecloud.host import failures, kubectl, snap
+from edgecloud.host import failures, kubectl, rejoin_offer, snap
 from edgecloud.rollout import route, terms
 
 NAME = "microk8s"
@@ -42,7 +42,7 @@ def _staged_revision(context: Context) -> str:
 
 def _check(context: Context) -> None:
     if way_back(context) == "rejoin":
-        offer = rejoin.offer(context.machine)
+        offer = rejoin_offer.read(context.machine)
         if not offer.urls:
             raise EffectError("a voter needs an offer to join again before it is touched")
         left = offer.expires - context.machine.now()
@@ -128,7 +128,7 @@ def _apply(context: Context) -> None:
 
 
 def _roll_back(context: Context) -> None:
-    if way_back(context) == "rejoin" or rejoin.is_under_way(context.machine):
+    if way_back(context) == "rejoin" or rejoin_offer.is_under_way(context.machine):
         running = snap_step.look(context.machine, NAME, context.node.target).running
         untouched = not snap_step.was_tried(context) and running == context.node.prior
         if not untouched:

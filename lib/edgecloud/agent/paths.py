@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgecloud.host import rejoin_offer
+
 HOME = "/var/lib/edge-agent"
 """Readable by either slot of a machine with two systems, so it belongs on the data partition."""
 
@@ -13,10 +15,10 @@ FORMER = f"{HOME}/journal.1"
 PLANS = f"{HOME}/plans"
 STAGING = f"{HOME}/staging"
 BACKUPS = f"{HOME}/backups"
-REJOIN = f"{HOME}/rejoin.json"
+REJOIN = rejoin_offer.PATH
 """A join offer of another control plane, as secret as the token in it; the way back of a voter."""
 ATTEMPT = f"{HOME}/attempt.json"
-RETREAT = f"{HOME}/retreat.json"
+RETREAT = rejoin_offer.RETREAT
 SEEN = f"{HOME}/seen.json"
 HEALING = f"{HOME}/healing.json"
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from edgecloud import host
 from edgecloud.agent import ballast, paths, snap_step, snapd, staged
 from edgecloud.agent.context import Context, EffectError
-from edgecloud.host import failures, files, snap
+from edgecloud.host import failures, files, rejoin_offer, snap
 
 NAME = "microk8s"
 MICROK8S = "/snap/bin/microk8s"
@@ -29,34 +28,9 @@ _JOIN_S = 600
 _PAUSE_S = 10
 
 
-@dataclass(frozen=True)
-class Offer:
-    """Where this node may join again, and until when."""
-
-    urls: tuple[str, ...] = ()
-    expires: float = 0.0
-
-
-def offer(machine: host.Host) -> Offer:
-    """Return the offer that was left for this machine."""
-    document = files.read_state(machine, paths.REJOIN)
-    return Offer(tuple(document.get("urls", ())), float(document.get("expires", 0)))
-
-
-def write_offer(machine: host.Host, given: Offer) -> bool:
-    """Leave an offer for the agent, readable by root only. Return whether it is another."""
-    document = {"urls": list(given.urls), "expires": given.expires}
-    return files.write_state(machine, paths.REJOIN, document)
-
-
 def member_addresses(machine: host.Host) -> list[str]:
     """Return the addresses of the datastore's members, as this node last heard."""
     return _ADDRESS.findall(files.read(machine, f"{BACKEND}/cluster.yaml"))
-
-
-def is_under_way(machine: host.Host) -> bool:
-    """Return whether this node is somewhere between leaving and having joined."""
-    return bool(files.read_state(machine, paths.RETREAT))
 
 
 def carry_out(context: Context) -> None:
@@ -133,7 +107,7 @@ def _join(context: Context, own: list[str]) -> None:
     """Join by the first address that answers, over standard input: an argument is no secret."""
     machine = context.machine
     problem = "no address of the cluster was offered"
-    for url in offer(machine).urls:
+    for url in rejoin_offer.read(machine).urls:
         if len(member_addresses(machine)) > 1:
             return
         wish = json.dumps({"version": "0.2.0", "join": {"url": url, "worker": False}})

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from edgecloud.agent import agent, exchange, hardware, journal, rejoin, settings
+from edgecloud.agent import agent, exchange, hardware, journal, settings
+from edgecloud.host import rejoin_offer
 from edgecloud.rollout import inventory, messages, plan, state
 from edgelab import pi
 
@@ -121,7 +122,7 @@ class Site:
         words = ("add-node", "--format", "json", "--token-ttl", "1000000")
         found = self.run(others[0], "/snap/bin/microk8s", *words)
         urls = tuple(json.loads(found.stdout)["urls"])
-        rejoin.write_offer(self.host(at), rejoin.Offer(urls, self.world.clock.now() + 1e6))
+        rejoin_offer.write(self.host(at), rejoin_offer.Offer(urls, self.world.clock.now() + 1e6))
 
     def wake(self, at, boundary=None):
         machine = self.host(at)

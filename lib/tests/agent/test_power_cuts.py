@@ -5,7 +5,8 @@ import json
 import pytest
 
 from edgecloud.agent import journal as journals
-from edgecloud.agent import kube, rejoin
+from edgecloud.agent import kube
+from edgecloud.host import rejoin_offer
 from edgecloud.rollout import audit, state
 from edgelab import pi
 
@@ -102,7 +103,7 @@ def test_given_a_power_cut_on_the_way_of_a_voter_when_power_returns_then_it_join
     trio.finish(1)
 
     assert_well(trio, 1, "bad")
-    assert not rejoin.is_under_way(trio.host(1))
+    assert not rejoin_offer.is_under_way(trio.host(1))
 
 
 COMMANDS = {
