@@ -19,6 +19,7 @@ from edgecloud.interfaces.cluster_join import (
     NodeReport,
     Refusal,
     Turn,
+    owner,
 )
 
 JOINING = "joining"
@@ -61,6 +62,7 @@ def plan(
         now: seconds since 1970 UTC.
     """
     departed = {unit for act in acts.values() for unit in act.departed} - set(reports)
+    departed |= {unit for unit, report in reports.items() if report.leaving}
     gone = acts.get(record.steward or "", MemberReport()).gone
     addons = acts.get(record.steward or "", MemberReport()).addons
     record = dataclasses.replace(record, addons=addons or record.addons)
@@ -99,16 +101,21 @@ def _settle_departures(
     """Mark members whose unit departed; forget those that the steward took out."""
     members = tuple(
         dataclasses.replace(member, state=LEAVING, since=float(round(now)))
-        if member.unit in departed and member.state != LEAVING
+        if _has_left(member.unit, departed) and member.state != LEAVING
         else member
         for member in record.members
         if not (member.state == LEAVING and member.unit in gone)
     )
     admission = record.admission
-    if admission is not None and admission.unit in departed:
+    if admission is not None and _has_left(admission.unit, departed):
         admission = None
-    refusals = tuple(refusal for refusal in record.refusals if refusal.unit not in departed)
+    refusals = tuple(one for one in record.refusals if not _has_left(one.unit, departed))
     return dataclasses.replace(record, members=members, refusals=refusals, admission=admission)
+
+
+def _has_left(unit: str, departed: Collection[str]) -> bool:
+    """Return whether a unit, or the one that hosts this node, departed."""
+    return unit in departed or owner(unit) in departed
 
 
 def _settle_admission(
@@ -266,7 +273,7 @@ def _joined(record: ClusterRecord, reports: Mapping[str, NodeReport], unit: str)
 def _ready(report: NodeReport, role: str | None = None) -> bool:
     """Return whether a node said all that admitting it takes."""
     complete = bool(report.node and report.address and report.role and report.ca)
-    return complete and role in (None, report.role)
+    return complete and not report.leaving and role in (None, report.role)
 
 
 def _member(unit: str, report: NodeReport, state: str, now: float) -> Member:
@@ -280,10 +287,10 @@ def _member(unit: str, report: NodeReport, state: str, now: float) -> Member:
     )
 
 
-def _turn(unit: str, report: NodeReport) -> tuple[bool, str, int]:
+def _turn(unit: str, report: NodeReport) -> tuple[bool, str, int, str]:
     """Return the order in which units join: control planes first, then by name and number."""
-    return report.role != CONTROL_PLANE, unit.partition("/")[0], _number(unit)
+    return report.role != CONTROL_PLANE, unit.partition("/")[0], _number(unit), unit
 
 
 def _number(unit: str) -> int:
-    return int(unit.partition("/")[2])
+    return int(owner(unit).partition("/")[2])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
+from collections.abc import Mapping
 
 import addon_state
 import cluster_view
@@ -67,7 +68,7 @@ class Steward:
         acts = dataclasses.replace(
             mine,
             departed=tuple(unit for unit in mine.departed if unit not in present),
-            gone=self._take_out(record, view),
+            gone=self._take_out(record, present, view),
             offers=self._keep_offers(record, view),
         )
         # An offer that was made must be known before anything else can fail.
@@ -92,12 +93,20 @@ class Steward:
         if record.addons and not self.members.my_acts().addons:
             addon_state.save(self.host, addon_state.decode(record.addons))
 
-    def _take_out(self, record: cluster_join.ClusterRecord, view: ClusterView) -> tuple[str, ...]:
+    def _take_out(
+        self,
+        record: cluster_join.ClusterRecord,
+        present: Mapping[str, cluster_join.NodeReport],
+        view: ClusterView,
+    ) -> tuple[str, ...]:
         """Return the units whose nodes are out now."""
         gone: list[str] = []
         kubeconfig = microk8s.kubeconfig(self.host)
         for member in membership.leaving(record):
-            progress = take_out(self.host, kubeconfig, member, view, self.host.now())
+            if member.unit in present:
+                progress = let_go(self.host, kubeconfig, member, view)
+            else:
+                progress = take_out(self.host, kubeconfig, member, view, self.host.now())
             if progress.gone:
                 gone.append(member.unit)
             else:
@@ -219,6 +228,27 @@ def take_out(
         return Progress(gone=False, waits_for=waits_for)
     if view.is_ready(member.node):
         _drain(host, kubeconfig, member.node)
+    microk8s.remove_node(host, name=member.node, address=member.address)
+    return Progress(gone=True)
+
+
+def let_go(
+    host: machines.Host, kubeconfig: str, member: cluster_join.Member, view: ClusterView
+) -> Progress:
+    """Go on taking out a node that asked to leave and runs until it is let go.
+
+    Nothing hurries it, so what protects its pods keeps it where it is.
+    """
+    if not view.has(member.node, member.address):
+        return Progress(gone=True)
+    if not quorum.survives_without(view.members, member.address):
+        waits_for = f"removing {member.node} would cost the datastore its majority"
+        return Progress(gone=False, waits_for=waits_for)
+    if view.is_ready(member.node):
+        try:
+            kubectl.drain(host, kubeconfig, member.node, DRAIN_S, force=True)
+        except kubectl.KubectlError as e:
+            return Progress(gone=False, waits_for=f"{member.node} is not drained: {e}")
     microk8s.remove_node(host, name=member.node, address=member.address)
     return Progress(gone=True)
 

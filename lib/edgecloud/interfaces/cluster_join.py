@@ -10,6 +10,10 @@ applications of workers (requirer). Three parties write:
   depart, and, if it is the steward named in the record, the join offers it made (the token itself
   only in a Juju secret, granted to the one unit it is for) and the removals it finished.
 
+A node without a Juju agent, such as one of a pool in LXD, is **hosted**: a unit reports for it,
+joins it, and is granted its secret. Wherever the record names a unit, it has a name of its own
+there, which :func:`hosted_name` makes.
+
 Every field is optional on the wire; fields are added, never re-typed or reused (ADR 0004).
 """
 
@@ -49,6 +53,20 @@ class NodeReport:
     """Why that attempt failed."""
     wants_turn: bool | None = None
     """Whether it has to restart something, which only one node of the cluster does at a time."""
+    leaving: bool | None = None
+    """Whether it asks to be drained and taken out. Its machine stays until that is done."""
+    hosted: tuple[HostedNode, ...] = ()
+    """The nodes that this unit brings in on their behalf."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HostedNode:
+    """A node for which a unit speaks."""
+
+    name: str = ""
+    """Its name within the unit, without a colon."""
+    report: NodeReport = dataclasses.field(default_factory=NodeReport)
+    """What it says about itself; a node of this kind hosts no others."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -175,11 +193,16 @@ class JoinerEnd:
             return False
         return databag.save(report, self.relation.data[self._charm.unit])
 
-    def offer(self) -> JoinOffer | None:
-        """Return the offer made to this unit for the admission now in force."""
+    def offer(self, hosted: str = "") -> JoinOffer | None:
+        """Return the offer for the admission in force, made to this unit or to one it hosts.
+
+        Args:
+            hosted: the node's name within this unit; empty for the unit itself.
+        """
         record = self.record()
         admission = record.admission
-        if self.relation is None or admission is None or admission.unit != self._charm.unit.name:
+        me = hosted_name(self._charm.unit.name, hosted) if hosted else self._charm.unit.name
+        if self.relation is None or admission is None or admission.unit != me:
             return None
         for unit in self.relation.units:
             if unit.name == record.steward:
@@ -239,14 +262,15 @@ class MemberEnd:
         return changed
 
     def reports(self) -> dict[str, NodeReport]:
-        """Return what every live unit says about itself, this one included."""
+        """Return what every live unit and hosted node says about itself, this one included."""
         found: dict[str, NodeReport] = {}
         for relation in self._relations():
-            for unit in relation.units:
-                found[unit.name] = databag.load(NodeReport, relation.data[unit])
-            if relation.name == self._peers:
-                mine = databag.load(NodeReport, relation.data[self._charm.unit])
-                found[self._charm.unit.name] = mine
+            mine = (self._charm.unit,) if relation.name == self._peers else ()
+            for unit in (*relation.units, *mine):
+                report = databag.load(NodeReport, relation.data[unit])
+                found[unit.name] = dataclasses.replace(report, hosted=())
+                for hosted in report.hosted:
+                    found[hosted_name(unit.name, hosted.name)] = hosted.report
         return found
 
     def member_reports(self) -> dict[str, MemberReport]:
@@ -270,7 +294,7 @@ class MemberEnd:
         """Say what this unit did and saw. Workers are told of the offers made to them only."""
         for relation in self._relations():
             names = {unit.name for unit in relation.units}
-            offers = tuple(sorted(offer for offer in report.offers if offer.unit in names))
+            offers = tuple(sorted(offer for offer in report.offers if owner(offer.unit) in names))
             share = dataclasses.replace(report, offers=offers)
             if relation.name != self._peers:
                 share = MemberReport(offers=offers, metrics=report.metrics)
@@ -291,11 +315,11 @@ class MemberEnd:
     ) -> JoinOffer | None:
         """Put a join address into a secret that one unit may read. Return the offer.
 
-        None if the unit is not related any more.
+        That of a hosted node is for the unit that hosts it. None if that is not related any more.
         """
         for relation in self._relations():
             for candidate in relation.units:
-                if candidate.name == unit:
+                if candidate.name == owner(unit):
                     secret = self._charm.unit.add_secret(
                         {"url": url},
                         label=_label(unit, attempt),
@@ -376,16 +400,26 @@ class MemberEnd:
         return ClusterRecord(
             cluster=record.cluster,
             steward=record.steward,
-            admission=admission if admission and admission.unit in names else None,
-            turn=record.turn if record.turn and record.turn.unit in names else None,
-            members=tuple(member for member in record.members if member.unit in names),
-            refusals=tuple(refusal for refusal in record.refusals if refusal.unit in names),
+            admission=admission if admission and owner(admission.unit) in names else None,
+            turn=record.turn if record.turn and owner(record.turn.unit) in names else None,
+            members=tuple(member for member in record.members if owner(member.unit) in names),
+            refusals=tuple(one for one in record.refusals if owner(one.unit) in names),
             endpoints=record.endpoints,
         )
 
 
 def _label(unit: str, attempt: int) -> str:
-    return f"join-{unit.replace('/', '-')}-{attempt}"
+    return f"join-{unit.replace('/', '-').replace(':', '-')}-{attempt}"
+
+
+def hosted_name(unit: str, name: str) -> str:
+    """Return what the record calls a node that a unit hosts: ``edge-lxd/0:1a``."""
+    return f"{unit}:{name}"
+
+
+def owner(unit: str) -> str:
+    """Return the unit of Juju's that speaks for what the record calls a unit."""
+    return unit.partition(":")[0]
 
 
 def by_unit(members: tuple[Member, ...]) -> Mapping[str, Member]:

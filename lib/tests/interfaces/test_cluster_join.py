@@ -8,6 +8,7 @@ from edgecloud.interfaces import cluster_join
 from edgecloud.interfaces.cluster_join import (
     Admission,
     ClusterRecord,
+    HostedNode,
     JoinOffer,
     Member,
     MemberReport,
@@ -79,6 +80,7 @@ RECORD_V1 = {
     "refusals": '[{"attempt": 1, "not_before": 30.0, "reason": "no", "unit": "worker/2"}]',
     "endpoints": '["10.20.0.11:16443"]',
 }
+HOSTED = HostedNode("1a", NodeReport("pi-4-1a", role="worker", attempt=1, leaving=True))
 VECTORS = {
     "empty node": ({}, NodeReport()),
     "node v1": (
@@ -86,6 +88,13 @@ VECTORS = {
         NodeReport("pi-4", "10.20.0.14", "worker", "abc", True, 2, "refused"),
     ),
     "node of the future": ({"node": '"pi-4"', "firmware": '"2027"'}, NodeReport("pi-4")),
+    "node with hosted ones": (
+        {
+            "hosted": '[{"name": "1a", "report": {"attempt": 1, "leaving": true,'
+            ' "node": "pi-4-1a", "role": "worker"}}]',
+        },
+        NodeReport(hosted=(HOSTED,)),
+    ),
     "empty member": ({}, MemberReport()),
     "member v1": (
         MEMBER_V1,
@@ -124,7 +133,7 @@ def test_given_any_released_databag_when_loaded_then_it_means_the_same_as_ever(b
     assert decoded(type(meaning), bag) == meaning
 
 
-@pytest.mark.parametrize("kind", ["node v1", "member v1", "record v1"])
+@pytest.mark.parametrize("kind", ["node v1", "node with hosted ones", "member v1", "record v1"])
 def test_given_a_value_of_the_first_version_when_saved_then_the_wire_is_the_same_as_ever(kind):
     bag, meaning = VECTORS[kind]
 
@@ -317,6 +326,76 @@ def test_given_no_relation_when_a_node_speaks_then_nobody_hears_it(inside):
         return end.record(), end.report(), end.publish(NodeReport("pi-1")), end.offer()
 
     assert inside(joiner_end(act)).result == (ClusterRecord(), NodeReport(), False, None)
+
+
+# --- hosted nodes ------------------------------------------------------------------------------
+
+
+def test_given_hosted_nodes_when_published_then_the_control_plane_reads_each_by_name(inside):
+    said = NodeReport(hosted=(HOSTED, HostedNode("2a", NodeReport("pi-4-2a"))))
+    host = inside(joiner_end(lambda end: end.publish(said)), cluster_control_plane(), app="lxd")
+    wire = host.relation("control-plane").local_unit_data
+
+    there = testing.Relation("workers", remote_app_name="lxd", remote_units_data={0: wire})
+    read = inside(member_end(lambda end: end.reports()), cluster_peers(), there, app="plane")
+
+    assert read.result == {
+        "plane/0": NodeReport(),
+        "lxd/0": NodeReport(),
+        "lxd/0:1a": HOSTED.report,
+        "lxd/0:2a": NodeReport("pi-4-2a"),
+    }
+
+
+def test_given_a_hosted_node_when_offered_then_only_its_host_may_read_and_finds_it(inside):
+    record = ClusterRecord(
+        steward="plane/0",
+        admission=Admission("worker/1:2a", 3, 900.0),
+        members=(Member("worker/1:2a"), Member("worker/2:2a")),
+        refusals=(Refusal("worker/1:1a"), Refusal("other/1:1a")),
+    )
+
+    def act(end):
+        offer = end.make_offer("worker/1:2a", 3, URL, SOON)
+        end.publish_acts(MemberReport(offers=(offer,)))
+        end.publish(record)
+
+    workers = cluster_workers({1: NodeReport()})
+    made = inside(member_end(act), cluster_peers(), workers, app="plane", leader=True)
+    (secret,) = made.state.secrets
+    there = testing.Relation(
+        "control-plane",
+        remote_app_name="plane",
+        remote_app_data=made.relation("workers").local_app_data,
+        remote_units_data={0: made.relation("workers").local_unit_data},
+    )
+    read = inside(
+        joiner_end(lambda end: (end.offer(), end.offer("1a"), end.offer("2a"), end.record())),
+        there,
+        app="worker",
+        number=1,
+    )
+
+    assert secret.remote_grants == {workers.id: {"worker/1"}}
+    assert secret.label == "join-worker-1-2a-3"
+    assert read.result == (
+        None,
+        None,
+        JoinOffer("worker/1:2a", 3, secret.id),
+        dataclasses.replace(
+            record, members=(Member("worker/1:2a"),), refusals=(Refusal("worker/1:1a"),)
+        ),
+    )
+
+
+def test_given_an_offer_to_a_hosted_node_when_withdrawn_then_the_address_comes_back(inside):
+    def act(end):
+        return end.withdraw(end.make_offer("worker/1:2a", 1, URL, SOON))
+
+    made = inside(member_end(act), cluster_peers(), cluster_workers({1: NodeReport()}))
+
+    assert made.result == URL
+    assert not made.state.secrets
 
 
 # --- shared secrets ----------------------------------------------------------------------------

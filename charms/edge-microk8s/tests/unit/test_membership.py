@@ -387,3 +387,69 @@ def test_given_keys_of_encryption_when_a_cluster_is_founded_anew_then_they_are_k
     )
 
     assert (planned.cluster, planned.encryption, planned.generation) == ("ca-4", "secret:1", 3)
+
+
+# --- hosted nodes --------------------------------------------------------------------------------
+
+
+def hosted(number, name, state=JOINED):
+    return Member(f"lxd/{number}:{name}", f"pi-{number}-{name}", name, "worker", state, 0.0)
+
+
+def hosted_report(number, name, **fields):
+    fields.setdefault("ca", "own")
+    return NodeReport(f"pi-{number}-{name}", name, "worker", **fields)
+
+
+def test_given_hosted_nodes_that_wait_when_planned_then_they_join_one_at_a_time_in_order():
+    waiting = {f"lxd/{n}:{k}": hosted_report(n, k) for n, k in ((1, "1a"), (0, "2a"), (0, "1a"))}
+
+    planned = plan(record(member(0)), {"m/0": report(0), "lxd/0": NodeReport(), **waiting})
+
+    assert planned.admission == Admission("lxd/0:1a", 1, NOW + membership.ADMISSION_S)
+    assert states(planned) == {"m/0": JOINED, "lxd/0:1a": JOINING}
+
+
+def test_given_a_hosted_node_that_asks_to_leave_when_planned_then_only_that_one_is_leaving():
+    reports = {
+        "m/0": report(0),
+        "lxd/0": NodeReport(),
+        "lxd/0:1a": hosted_report(0, "1a", ca="ca-0", joined=True),
+        "lxd/0:2a": hosted_report(0, "2a", leaving=True),
+    }
+
+    planned = plan(record(member(0), hosted(0, "1a"), hosted(0, "2a")), reports)
+
+    assert states(planned) == {"m/0": JOINED, "lxd/0:1a": JOINED, "lxd/0:2a": LEAVING}
+
+
+def test_given_a_hosted_node_that_was_let_go_when_planned_then_it_is_not_admitted_again():
+    reports = {"m/0": report(0), "lxd/0:2a": hosted_report(0, "2a", leaving=True)}
+    acts = {"m/0": MemberReport(gone=("lxd/0:2a",))}
+
+    planned = plan(record(member(0), hosted(0, "2a", LEAVING)), reports, acts)
+
+    assert states(planned) == {"m/0": JOINED}
+    assert planned.admission is None
+
+
+def test_given_a_host_that_departed_when_planned_then_its_nodes_leave_and_none_is_admitted():
+    before = record(
+        member(0),
+        hosted(0, "1a"),
+        hosted(0, "2a", JOINING),
+        hosted(1, "1a"),
+        admission=Admission("lxd/0:2a", 1, NOW + 60),
+        refusals=(Refusal("lxd/0:3a", 1, NOW + 60, "no"),),
+    )
+    acts = {"m/0": MemberReport(departed=("lxd/0",))}
+
+    planned = plan(before, {"m/0": report(0)}, acts)
+
+    assert states(planned) == {
+        "m/0": JOINED,
+        "lxd/0:1a": LEAVING,
+        "lxd/0:2a": LEAVING,
+        "lxd/1:1a": JOINED,
+    }
+    assert (planned.admission, planned.refusals) == (None, ())

@@ -40,6 +40,38 @@ def test_given_a_dead_node_when_taken_out_then_node_and_member_are_gone(trio, se
     assert "pi-2" not in trio.nodes()
 
 
+def test_given_a_worker_that_asked_to_leave_when_let_go_then_it_is_drained_first_and_then_out(
+    with_worker, seen, member
+):
+    host = with_worker.host(0)
+    leaving = dataclasses.replace(member(1, "leaving"), unit="edge-lxd/0:1a", role="worker")
+    kubeconfig = microk8s.kubeconfig(host)
+
+    progress = stewardship.let_go(host, kubeconfig, leaving, seen("ready", "ready", workers=1))
+
+    assert progress == stewardship.Progress(gone=True)
+    assert "pi-1" not in with_worker.nodes()
+    argvs = [call.argv for call in with_worker.world.calls]
+    drained = next(i for i, argv in enumerate(argvs) if "drain" in argv)
+    assert drained < next(i for i, argv in enumerate(argvs) if "remove-node" in argv)
+
+
+def test_given_a_worker_that_asked_to_leave_when_it_cannot_be_drained_then_it_stays(
+    with_worker, seen, member
+):
+    host = with_worker.host(0)
+    with_worker.fail(0, "/snap/microk8s/current/kubectl", times=0)
+    leaving = dataclasses.replace(member(1, "leaving"), unit="edge-lxd/0:1a", role="worker")
+
+    progress = stewardship.let_go(
+        host, microk8s.kubeconfig(host), leaving, seen("ready", "ready", workers=1)
+    )
+
+    assert not progress.gone
+    assert progress.waits_for.startswith("pi-1 is not drained: ")
+    assert "pi-1" in with_worker.nodes()
+
+
 def test_given_a_member_without_a_node_when_taken_out_then_the_ghost_goes_by_its_address(
     trio, seen, member
 ):
