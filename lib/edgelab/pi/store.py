@@ -9,7 +9,9 @@ RISKS = ("stable", "candidate", "beta", "edge")
 ARCHITECTURES = ("amd64", "arm64")
 MINORS = range(28, 37)
 NEWEST = 36
-_OTHERS = {"snapd": "2.72", "core20": "20250730", "core22": "20250923", "lxd": "5.21.4"}
+_OTHERS = {"snapd": "2.72", "core20": "20250730", "core22": "20250923", "core24": "20250920"}
+_LXD = {"5.21": ("5.21.4-8caf727", 35_000), "6": ("6.6-0bd9d43", 36_000)}
+"""Version of each track, and where the numbers of its revisions begin."""
 
 
 @dataclasses.dataclass
@@ -42,6 +44,12 @@ class Store:
                         "microk8s", f"1.{minor}/{risk}", arch, _revision(minor, risk, arch),
                         f"v1.{minor}.{patch}",
                     )  # fmt: skip
+            for track, (version, first) in _LXD.items():
+                for risk in RISKS:
+                    number = first + 10 * RISKS.index(risk) + ARCHITECTURES.index(arch)
+                    store.publish("lxd", f"{track}/{risk}", arch, str(number), version)
+            newest = store.channels[f"lxd/{arch}/6/stable"]
+            store.publish("lxd", "latest/stable", arch, newest, _LXD["6"][0])
             for number, (name, version) in enumerate(_OTHERS.items()):
                 revision = str(500 + 10 * number + ARCHITECTURES.index(arch))
                 store.publish(name, "latest/stable", arch, revision, version)
