@@ -14,7 +14,7 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib"
 TARGET = ROOT / "dist" / "edge-agent.pyz"
-PACKAGES = ("agent", "host", "rollout")
+PACKAGES = ("agent", "host", "metrics", "rollout")
 SHEBANG = b"#!/usr/bin/python3\n"
 MAIN = """\
 import sys

@@ -12,9 +12,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What a part of the shared package may import besides itself and the standard library.
 LIBRARY_RULES: Mapping[str, frozenset[str]] = {
     "edgecloud/rollout": frozenset(),
-    "edgecloud/agent": frozenset({"edgecloud.rollout", "edgecloud.host"}),
+    "edgecloud/agent": frozenset({"edgecloud.rollout", "edgecloud.host", "edgecloud.metrics"}),
     "edgecloud/twin": frozenset({"edgecloud.rollout"}),
     "edgecloud/host": frozenset(),
+    "edgecloud/metrics": frozenset(),
 }
 # What a charm has at run time. `ops` is fenced in by ruff (see pyproject.toml).
 CHARM_PACKAGES = frozenset({"edgecloud", "jinja2", "ops", "yaml"})
