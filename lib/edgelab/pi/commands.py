@@ -18,6 +18,7 @@ from edgelab.pi import (
     probes,
     snap_command,
     systemd,
+    telemetry,
 )
 from edgelab.pi.process import Exit, Process
 
@@ -55,6 +56,9 @@ MICROK8S: dict[str, Program] = {
     "/snap/microk8s/current/kubectl": kubectl.run,
     "/snap/microk8s/current/bin/dqlite": dqlite.run,
 }
+PACKAGED: dict[str, Program] = telemetry.PROGRAMS
+"""Programs that are there once their package is installed."""
+
 _BARE = {path.rpartition("/")[2]: path for path in (*SYSTEM, "/snap/bin/microk8s")}
 _READ_ONLY = frozenset({"/snap/microk8s/current/bin/dqlite", "/usr/bin/ss", "/usr/bin/hostname"})
 
@@ -100,7 +104,7 @@ def changes_anything(argv: Sequence[str]) -> bool:
 def _find(process: Process) -> Program:
     name = process.argv[0]
     path = name if "/" in name else _BARE.get(name, name)
-    table = MICROK8S if path.startswith("/snap/") else SYSTEM
+    table = MICROK8S if path.startswith("/snap/") else PACKAGED if path in PACKAGED else SYSTEM
     if path not in table or not files.exists(process.machine, path):
         raise FileNotFoundError(2, "No such file or directory", name)
     process.argv[0] = path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgelab.pi import firewall, services
+from edgelab.pi import files, firewall, services, telemetry
 from edgelab.pi.process import Process
 
 _PACKAGE_MODULES = {"linux-modules-extra-raspi": ("vxlan",)}
@@ -42,6 +42,8 @@ def apt_get(process: Process) -> int:
     for package in words[1:]:
         if words[0] == "install":
             machine.packages.append(package)
+            for program in telemetry.PACKAGES.get(package, ()):
+                files.write(machine, program, "", 0o755)
             for module in _PACKAGE_MODULES.get(package, ()):
                 if module in machine.missing_modules:
                     machine.missing_modules.remove(module)

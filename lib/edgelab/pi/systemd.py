@@ -11,6 +11,7 @@ from edgelab.pi.process import Process
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
 
+_MASKS = "/etc/systemd/system"
 _SNAP_UNIT = "snap.microk8s.daemon-"
 _KNOWN = ("systemd-journald.service", "ssh.service", "snapd.service", "systemd-sysctl.service")
 
@@ -258,12 +259,21 @@ def _cat(process: Process, names: list[str], flags: list[str]) -> int:
 def _mask(process: Process, names: list[str], flags: list[str]) -> int:
     for name in names:
         _unit(process.machine, name).masked = True
+        link = process.machine.path(f"{_MASKS}/{name}")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            if link.exists():
+                process.fail(f"Failed to mask unit: File {_MASKS}/{name} already exists.")
+            link.symlink_to("/dev/null")
     return _stop(process, names, flags) if "--now" in flags else 0
 
 
 def _unmask(process: Process, names: list[str], flags: list[str]) -> int:
     for name in names:
         _unit(process.machine, name).masked = False
+        link = process.machine.path(f"{_MASKS}/{name}")
+        if link.is_symlink():
+            link.unlink()
     return 0
 
 

@@ -1,0 +1,77 @@
+"""The options of this charm, checked once and all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sizing
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+RESERVED = ("juju_", "__")
+"""Beginnings of labels that say where a series is from; nobody may say otherwise."""
+
+
+class OptionError(Exception):
+    """An option that cannot be used; says every problem at once."""
+
+    def __init__(self, problems: list[str]):
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class MonitorOptions:
+    """What an operator sets."""
+
+    scrape_interval: int = 60
+    retention_days: int = 15
+    series: int = 30_000
+    memory_limit_mb: int = 0
+    write_budget: float = 2.0
+    external_labels: str = ""
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise OptionError(problems)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that every series of this site has."""
+        return dict(_pairs(self.external_labels))
+
+    def wish(self) -> sizing.Wish:
+        """Return what the store is asked to bear."""
+        return sizing.Wish(
+            series=self.series,
+            interval_s=self.scrape_interval,
+            retention_days=self.retention_days,
+            memory_mb=self.memory_limit_mb,
+            write_gb_per_day=self.write_budget,
+        )
+
+
+def _problems(options: MonitorOptions) -> Iterator[str]:
+    if not 5 <= options.scrape_interval <= sizing.LONGEST_INTERVAL_S:
+        yield f"scrape-interval: must be from 5 to {sizing.LONGEST_INTERVAL_S} seconds"
+    if not 1 <= options.retention_days <= 3650:
+        yield "retention-days: must be from 1 to 3650"
+    if options.series < 1000:
+        yield "series: must be at least 1000"
+    if options.memory_limit_mb < 0:
+        yield "memory-limit-mb: must not be negative"
+    if options.write_budget <= 0:
+        yield "write-budget: must be above 0 GB a day"
+    for name, value in _pairs(options.external_labels):
+        if not _LABEL.fullmatch(name) or not value:
+            yield f"external-labels: {name or value} is not name=value"
+        elif name.startswith(RESERVED):
+            yield f"external-labels: {name} is reserved"
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        yield name.strip(), value.strip()

@@ -1,0 +1,44 @@
+"""Say in one line how a monitor is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACTIVE = "active"
+BLOCKED = "blocked"
+WAITING = "waiting"
+LONGEST = 240
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at the end of a hook."""
+
+    problems: tuple[str, ...] = ()
+    """What an operator has to mend."""
+    troubles: tuple[str, ...] = ()
+    """What is tried again by itself."""
+    summary: str = ""
+    """What it does, if all is well."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A status and its message."""
+
+    status: str
+    message: str
+
+
+def judge(facts: Facts) -> Line:
+    """Return the line for a unit."""
+    if facts.problems:
+        return _line(BLOCKED, "; ".join(facts.problems))
+    if facts.troubles:
+        return _line(WAITING, "; ".join(facts.troubles))
+    return _line(ACTIVE, facts.summary)
+
+
+def _line(status: str, message: str) -> Line:
+    text = " ".join(message.split())
+    return Line(status, text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")

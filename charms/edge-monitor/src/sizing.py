@@ -1,0 +1,146 @@
+"""Fit a store into a machine: memory, disk and what a flash card bears in a day. Pure.
+
+The figures are measured, not promised: docs/explanation/monitoring.md has the table, and
+tools/bench/footprint.py measures them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+MB = 2**20
+GB = 10**9
+DAY_S = 86400
+LONGEST_INTERVAL_S = 300
+"""Beyond it, alerts and gates would look at a site that was."""
+
+CACHE_BYTES_PER_SERIES = 2048
+SMALLEST_CACHE_MB = 64
+STORE_MB = 48
+STORE_BYTES_PER_SERIES = 2048
+HELPERS_MB = 110
+"""vmalert, Alertmanager, vmauth and the node exporter together."""
+
+BYTES_PER_SAMPLE = 2.05
+SPARE = 1.2
+"""A merge writes the new part before it removes the old ones."""
+
+GUARD_MB = 500
+"""Free space at which the store takes nothing more; at none at all it would crash."""
+
+FLUSHES = ((5, 36.0), (60, 18.0), (300, 4.0))
+"""Seconds that samples stay in memory, and the bytes that each then costs the disk."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is."""
+
+    memory_mb: int
+    disk_mb: int
+    """Free space, and what the store holds of it already."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator wants."""
+
+    series: int = 30_000
+    interval_s: int = 60
+    retention_days: int = 15
+    memory_mb: int = 0
+    """What all of it may take; 0 for a quarter of the machine's memory."""
+    write_gb_per_day: float = 2.0
+    buffer_mb: int = 0
+    """What the queues towards other stores may take of the same disk."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the store is given."""
+
+    cache_mb: int
+    store_mb: int
+    """At most; the store is ended above it."""
+    flush_s: int
+    disk_mb: int
+    write_gb_per_day: float
+    guard_mb: int = GUARD_MB
+
+
+def fit(machine: Machine, wish: Wish, *, flushes: Collection[int]) -> tuple[Size, list[str]]:
+    """Return the size of a store, and the arithmetic of everything that does not fit.
+
+    Args:
+        machine: what there is.
+        wish: what is wanted.
+        flushes: seconds between flushes that this version of the store can be told; those that
+            cannot be told have the shortest of :data:`FLUSHES`.
+    """
+    cache = max(SMALLEST_CACHE_MB, _mb(wish.series * CACHE_BYTES_PER_SERIES))
+    store = STORE_MB + _mb(wish.series * STORE_BYTES_PER_SERIES)
+    samples = wish.series * DAY_S / wish.interval_s
+    disk = _mb(samples * wish.retention_days * BYTES_PER_SAMPLE * SPARE)
+    able = [each for each in FLUSHES if each[0] in flushes] or [FLUSHES[0]]
+    affordable = [each for each in able if samples * each[1] / GB <= wish.write_gb_per_day]
+    flush, cost = (affordable or able[-1:])[0]
+    size = Size(
+        cache_mb=cache,
+        # Twice the mean: merges and wide queries have peaks.
+        store_mb=2 * store,
+        flush_s=flush,
+        disk_mb=disk,
+        write_gb_per_day=round(samples * cost / GB, 2),
+    )
+    problems = [_memory_problem(machine, wish, store), _disk_problem(machine, wish, disk)]
+    if not affordable:
+        problems.append(_write_problem(wish, size.write_gb_per_day))
+    return size, [problem for problem in problems if problem]
+
+
+def _memory_problem(machine: Machine, wish: Wish, store_mb: int) -> str:
+    allowed, source = wish.memory_mb, "memory-limit-mb"
+    if not allowed:
+        allowed, source = machine.memory_mb // 4, f"a quarter of {machine.memory_mb} MB"
+    needed = store_mb + HELPERS_MB
+    if needed <= allowed:
+        return ""
+    room = (allowed - HELPERS_MB - STORE_MB) * MB // STORE_BYTES_PER_SERIES
+    remedy = f"set series to {room // 1000 * 1000}" if room >= 1000 else "use a larger machine"
+    return (
+        f"memory: {wish.series} series need {store_mb} + {HELPERS_MB} MB,"
+        f" {source} is {allowed}: {remedy}"
+    )
+
+
+def _disk_problem(machine: Machine, wish: Wish, disk_mb: int) -> str:
+    needed = disk_mb + GUARD_MB + wish.buffer_mb
+    if needed <= machine.disk_mb:
+        return ""
+    parts = f"{disk_mb} + {GUARD_MB} spare"
+    if wish.buffer_mb:
+        parts += f" + {wish.buffer_mb} buffer"
+    room = machine.disk_mb - GUARD_MB - wish.buffer_mb
+    days = int(room * wish.retention_days / disk_mb) if disk_mb else 0
+    remedy = f"set retention-days to {days}" if days >= 1 else "make room"
+    return (
+        f"disk: {wish.retention_days} days need {parts} MB, there are {machine.disk_mb}: {remedy}"
+    )
+
+
+def _write_problem(wish: Wish, written: float) -> str:
+    seconds = -(-int(wish.interval_s * written / wish.write_gb_per_day * 1.01 + 1) // 5) * 5
+    fewer = int(wish.series * wish.write_gb_per_day / written * 0.99) // 1000 * 1000
+    if seconds <= LONGEST_INTERVAL_S:
+        remedy = f"set scrape-interval to {seconds}"
+    else:
+        remedy = f"set series to {fewer}" if fewer >= 1000 else "use a disk that bears more"
+    return (
+        f"writes: {wish.series} series every {wish.interval_s} s write {written} GB a day,"
+        f" write-budget is {wish.write_gb_per_day}: {remedy}"
+    )
+
+
+def _mb(count: float) -> int:
+    return -(-int(count) // MB)

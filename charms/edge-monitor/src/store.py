@@ -1,0 +1,84 @@
+"""Run VictoriaMetrics: take samples in, keep them for a while, answer questions about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from edgecloud.telemetry import daemons
+from sizing import FLUSHES, Size
+
+PROGRAM = "/usr/bin/victoria-metrics"
+NAME = "edge-monitor-store"
+PORT = 18428
+URL = f"http://127.0.0.1:{PORT}"
+DATA = f"/var/lib/{NAME}"
+SCRAPE = "scrape.yml"
+
+FLUSH_OPTION = "inmemoryDataFlushInterval"
+STALE_INTERVALS = 3
+"""How many missed scrapes make a series one that nobody answers for any more."""
+
+
+def flushes(known: Collection[str]) -> tuple[int, ...]:
+    """Return the seconds between flushes that this version can be told."""
+    if FLUSH_OPTION in known:
+        return tuple(seconds for seconds, _ in FLUSHES)
+    return (FLUSHES[0][0],)
+
+
+def stale_s(interval_s: int) -> int:
+    """Return after how many seconds without a sample a series is gone."""
+    return max(30, STALE_INTERVALS * interval_s)
+
+
+def daemon(
+    size: Size,
+    known: Collection[str],
+    *,
+    interval_s: int,
+    retention_days: int,
+    series: int,
+    scrape_file: str = "",
+    secrets: Mapping[str, str] | None = None,
+) -> daemons.Daemon:
+    """Return how this version of the store is run.
+
+    Args:
+        size: what it is given.
+        known: the options that the program has.
+        interval_s: between two samples of a series.
+        retention_days: how long samples are kept.
+        series: how many may be active; samples of further ones are dropped and counted.
+        scrape_file: what it scrapes itself; empty if something else scrapes for it.
+        secrets: files that scrape jobs name: name of the credential → root-only file.
+    """
+    wanted = {
+        "httpListenAddr": f"127.0.0.1:{PORT}",
+        "storageDataPath": f"{daemons.STATE}/{NAME}/data",
+        "retentionPeriod": f"{retention_days}d",
+        "memory.allowedBytes": f"{size.cache_mb}MB",
+        "storage.minFreeDiskSpaceBytes": f"{size.guard_mb}MB",
+        "storage.maxHourlySeries": str(series),
+        FLUSH_OPTION: f"{size.flush_s}s",
+        # By itself it answers half a minute in the past, and for five minutes for a dead target.
+        "search.latencyOffset": "1s",
+        "search.maxStalenessInterval": f"{stale_s(interval_s)}s",
+        "search.maxLookback": f"{stale_s(interval_s)}s",
+        "search.maxConcurrentRequests": "4",
+        "search.maxQueryDuration": "20s",
+        "promscrape.config": f"{daemons.CREDENTIALS}/{SCRAPE}" if scrape_file else "",
+        "loggerLevel": "WARN",
+        "enableTCP6": "true",
+    }
+    return daemons.Daemon(
+        name=NAME,
+        purpose="Metrics of this site",
+        command=(
+            PROGRAM,
+            *(f"-{key}={value}" for key, value in wanted.items() if value and key in known),
+        ),
+        secrets={**(secrets or {}), **({SCRAPE: scrape_file} if scrape_file else {})},
+        memory_mb=size.store_mb,
+        # What lies in memory goes to the disk first.
+        stop_s=120,
+    )
