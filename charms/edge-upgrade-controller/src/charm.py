@@ -17,7 +17,7 @@ import site_status
 from edgecloud import host as machines
 from edgecloud.host import failures, systemd
 from edgecloud.interfaces import health_gate, node_upgrade
-from edgecloud.rollout import intent, inventory, ledger, plan, site
+from edgecloud.rollout import intent, inventory, ledger, messages, plan, site
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         self._verdicts: dict[str, ledger.Verdict] | None = None
 
         for event in (
-            self.on.start,
             self.on.config_changed,
-            self.on.upgrade_charm,
-            self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
             self.on[PEERS].relation_created,
@@ -54,6 +51,9 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             self.on[HEALTH_GATE].relation_broken,
         ):
             framework.observe(event, self._on_reconcile)
+        for event in (self.on.start, self.on.upgrade_charm, self.on.leader_elected):
+            framework.observe(event, self._on_begin)
+        framework.observe(self.on.secret_remove, self._on_secret_remove)
         for name in self.meta.actions:
             action = getattr(self.on, f"{name.replace('-', '_')}_action")
             framework.observe(action, self._on_action)
@@ -61,6 +61,16 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         framework.observe(self.on.collect_app_status, self._on_collect_status)
 
     # --- reconcile -------------------------------------------------------------------------
+
+    def _on_begin(self, event: ops.EventBase) -> None:
+        """Reconcile, and trust nothing that was published before: say every order again."""
+        self._standing = None
+        self._on_reconcile(event)
+
+    def _on_secret_remove(self, event: ops.SecretRemoveEvent) -> None:
+        """Drop the content of an order that its node has read past."""
+        if self.unit.is_leader():
+            self._nodes.forget_revision(event)
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Read the books and the site, decide, write both back."""
@@ -109,7 +119,9 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         if rollout is not None and accepted is not None:
             orders = site.orders(rollout)
             text = plan.canonical(accepted)
-            self._nodes.publish(text, books.signature, orders, rollout.members)
+            self._nodes.publish(
+                text, books.signature, orders, rollout.members, standing=self._standing
+            )
 
     def _wake_up_later(self, books: site_books.Books) -> None:
         """Run this charm again when time alone may have changed something."""
@@ -212,6 +224,11 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         if self._peers is None:
             return site_books.Books()
         return site_books.read(self._peers.data[self.app])
+
+    @functools.cached_property
+    def _standing(self) -> dict[str, messages.Order] | None:
+        """The orders of the books as they were; Juju keeps both, or neither, of a hook."""
+        return site.orders(self._books.rollout) if self._books.rollout else None
 
     @functools.cached_property
     def _reports(self) -> dict[str, node_upgrade.NodeReport]:

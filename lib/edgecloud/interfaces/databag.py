@@ -13,10 +13,8 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeVar, cast
-
-import ops
 
 Model = TypeVar("Model")
 
@@ -29,7 +27,7 @@ def load(cls: type[Model], data: Mapping[str, str]) -> Model:
     return cast("Model", _load(cls, tuple(known.items())))
 
 
-def save(value: Any, bag: ops.RelationDataContent) -> bool:
+def save(value: Any, bag: MutableMapping[str, str]) -> bool:
     """Write a data class to a databag, one key per field. Return whether anything changed.
 
     A field that holds None, an empty text or an empty collection is absent on the wire.

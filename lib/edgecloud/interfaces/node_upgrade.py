@@ -1,9 +1,11 @@
 """The ``node_upgrade`` interface: the site's coordinator orders, its nodes report.
 
-Direction: the upgrade controller publishes :class:`Orders` in its application databag; each
-edge-node publishes a :class:`NodeReport` in its unit databag. Neither is a stream: both say what
-holds now, and may be read late, twice or not at all. A node writes only when the class of its
-state changes, so that the hooks of an upgrade grow with the number of nodes, not with time.
+Direction: the upgrade controller publishes :class:`Orders` in its application databag: the plan,
+and where each node finds its order, which lies in a Juju secret of its own. A change of that
+databag wakes every node, new content of a secret only the node that reads it (ADR 0024). Each
+edge-node publishes a :class:`NodeReport` in its unit databag. Nothing of it is a stream: all says
+what holds now, and may be read late, twice or not at all. A node writes only when the class of
+its state changes, so that the hooks of an upgrade grow with the number of nodes, not with time.
 
 Every field is optional on the wire; fields are added, never re-typed or reused (ADR 0004).
 """
@@ -11,11 +13,12 @@ Every field is optional on the wire; fields are added, never re-typed or reused 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import ops
 
 from edgecloud.interfaces import databag
+from edgecloud.interfaces import slips as rack
 from edgecloud.rollout import inventory, messages
 
 SCHEMA = 1
@@ -102,6 +105,8 @@ class NodeReport:
     clock: bool | None = None
     """Whether its clock can be trusted."""
     cluster: ClusterView | None = None
+    slips: bool | None = None
+    """Whether it reads its order from its slip; else it looks for it in the databag."""
 
     @property
     def is_understood(self) -> bool:
@@ -122,11 +127,20 @@ class NodeOrder:
     expires: int = 0
     token: int = 0
     machine: Machine = dataclasses.field(default_factory=Machine, compare=False)
+    digest: str = ""
+    """Of the plan. In a slip, which is not written in the same place as the plan."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SlipContent:
+    """Content of the secret of a slip."""
+
+    order: NodeOrder | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Orders:
-    """Application databag of the controller: the accepted plan, and each node's order."""
+    """Application databag of the controller: the accepted plan, and where each node's order is."""
 
     schema: int | None = None
     digest: str | None = None
@@ -135,6 +149,10 @@ class Orders:
     signature: str | None = None
     """Over the canonical text; nodes verify it themselves."""
     orders: tuple[NodeOrder, ...] = ()
+    """The orders of nodes that do not know slips."""
+    slips: tuple[rack.Slip, ...] = ()
+    live: bool | None = None
+    """Whether any node is under an order, so that other tools must leave the machines alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,26 +191,60 @@ class NodeUpgradeProvider:
         signature: str,
         orders: Mapping[str, messages.Order],
         members: inventory.Inventory,
+        *,
+        standing: Mapping[str, messages.Order] | None = None,
     ) -> bool:
         """Publish an accepted plan and the orders that stand. Leader only.
 
+        Args:
+            plan: the canonical text of the plan.
+            signature: over that text.
+            orders: what each node is to do.
+            members: what each node is.
+            standing: what was published before, as the books of then say. Slips of nodes whose
+                order is the same are left alone. Without it every slip is written again.
+
         Returns whether anything changed; equal orders wake nobody.
         """
-        digest = next((order.digest for order in orders.values()), "")
+        given = {name: written(name, order, members[name]) for name, order in orders.items()}
+        before = standing or {}
+        news = {name for name, order in orders.items() if before.get(name) != order}
         said = Orders(
             schema=SCHEMA,
-            digest=digest,
+            digest=next((order.digest for order in orders.values()), ""),
             plan=plan,
             signature=signature,
-            orders=tuple(
-                sorted(written(name, order, members[name]) for name, order in orders.items())
-            ),
+            live=any(order.verb is not messages.Verb.FORGET for order in orders.values()),
         )
-        changes = [
-            databag.save(said, relation.data[self._charm.app])
-            for relation in self._charm.model.relations[self._endpoint]
-        ]
-        return any(changes)
+        relations = self._charm.model.relations[self._endpoint]
+        return any([self._say(relation, said, given, news) for relation in relations])
+
+    def forget_revision(self, event: ops.SecretRemoveEvent) -> None:
+        """Drop the revision of a slip that its node has read past; leave all else alone."""
+        for relation in self._charm.model.relations[self._endpoint]:
+            kept = databag.load(Orders, relation.data[self._charm.app]).slips
+            rack.forget_revision(event, kept)
+
+    def _say(
+        self, relation: ops.Relation, said: Orders, given: Mapping[str, NodeOrder], news: Set[str]
+    ) -> bool:
+        bag, units = relation.data[self._charm.app], self._units(relation)
+        readers = {node: unit for node, (unit, knows_slips) in units.items() if knows_slips}
+        contents = {node: _content(given[node]) for node in readers if node in given}
+        kept = databag.load(Orders, bag).slips
+        slips, wrote = rack.deliver(self._charm, relation, kept, readers, contents, news)
+        others = sorted(set(units) & set(given) - set(readers))
+        whole = dataclasses.replace(said, orders=tuple(given[node] for node in others), slips=slips)
+        return databag.save(whole, bag) or wrote
+
+    def _units(self, relation: ops.Relation) -> dict[str, tuple[ops.Unit, bool]]:
+        """Return the unit of each node, and whether it knows slips."""
+        found = dict[str, tuple[ops.Unit, bool]]()
+        for unit in sorted(relation.units, key=lambda each: each.name):
+            said = databag.load(NodeReport, relation.data[unit])
+            if said.node:
+                found[said.node] = (unit, bool(said.slips))
+        return found
 
 
 class NodeUpgradeRequirer:
@@ -208,7 +260,7 @@ class NodeUpgradeRequirer:
         return bool(self._charm.model.relations[self._endpoint])
 
     def orders(self) -> Orders:
-        """Return all that the controller says."""
+        """Return all that the controller says to every node."""
         for relation in self._charm.model.relations[self._endpoint]:
             return databag.load(Orders, relation.data[relation.app])
         return Orders()
@@ -218,16 +270,24 @@ class NodeUpgradeRequirer:
         said = self.orders()
         if said.schema is None or said.schema > SCHEMA or not said.digest or not said.plan:
             return None
-        for entry in said.orders:
-            order = read_order(entry, said.digest)
-            if entry.node == node and order is not None:
-                member = member_of(node, entry.machine)
-                return Published(order, member, said.plan, said.signature or "")
-        return None
+        entry = self._entry(said, node)
+        if entry is None or entry.digest not in ("", said.digest):
+            return None  # Of the plan before; the databag has the new one already.
+        order = read_order(entry, said.digest)
+        if order is None:
+            return None
+        return Published(order, member_of(node, entry.machine), said.plan, said.signature or "")
+
+    def _entry(self, said: Orders, node: str) -> NodeOrder | None:
+        for slip in said.slips:
+            if slip.node == node:
+                content = rack.read(self._charm.model, slip)
+                return databag.load(SlipContent, content or {}).order
+        return next((entry for entry in said.orders if entry.node == node), None)
 
     def publish(self, report: NodeReport) -> bool:
         """Say what this node is and where it stands. Return whether it is news."""
-        said = dataclasses.replace(report, schema=SCHEMA)
+        said = dataclasses.replace(report, schema=SCHEMA, slips=True)
         changes = [
             databag.save(said, relation.data[self._charm.unit])
             for relation in self._charm.model.relations[self._endpoint]
@@ -248,7 +308,14 @@ def written(name: str, order: messages.Order, member: inventory.Member) -> NodeO
         expires=order.expires,
         token=order.token,
         machine=machine_of(member),
+        digest=order.digest,
     )
+
+
+def _content(order: NodeOrder) -> dict[str, str]:
+    content = dict[str, str]()
+    databag.save(SlipContent(order), content)
+    return content
 
 
 def read_order(entry: NodeOrder, digest: str) -> messages.Order | None:

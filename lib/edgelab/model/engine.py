@@ -198,6 +198,9 @@ class Engine:
             if secret.rotate_at is not None and secret.rotate_at <= self.clock.now():
                 secret.rotate_at = view.next_rotation(secret.rotate, self.clock.now())
                 self._tell_owner(secret, Hook("secret-rotate", secret=secret.id))
+            for revision in view.newly_obsolete(secret):
+                hook = Hook("secret-remove", secret=secret.id, revision=revision)
+                self._tell_owner(secret, hook)
 
     def _drop_stale(self) -> None:
         """Forget events of secrets that are gone by now."""

@@ -195,6 +195,8 @@ class Secret:
     """The labels that its readers gave it."""
     rotate_at: float | None = None
     expired_told: int = 0
+    obsolete: set[int] = dataclasses.field(default_factory=set[int])
+    """The revisions of which the owner was told that nobody reads them any more."""
 
     @property
     def latest(self) -> int:

@@ -267,3 +267,11 @@ def expired(secret: Secret, now: float) -> bool:
     if expire.tzinfo is None:
         expire = expire.replace(tzinfo=datetime.timezone.utc)
     return expire.timestamp() <= now
+
+
+def newly_obsolete(secret: Secret) -> list[int]:
+    """Return the revisions that nobody reads any more, each once."""
+    kept = {secret.latest, *secret.tracked.values(), *secret.obsolete}
+    found = sorted(set(secret.revisions) - kept)
+    secret.obsolete.update(found)
+    return found

@@ -15,7 +15,9 @@ from edgecloud.interfaces.node_upgrade import (
     NodeOrder,
     NodeReport,
     Orders,
+    SlipContent,
 )
+from edgecloud.interfaces.slips import Slip
 from edgecloud.rollout import inventory, messages
 from edgecloud.testing import decoded, encoded
 
@@ -116,6 +118,26 @@ ORDERS_WIRE = {
     ],
 }
 
+READER = dataclasses.replace(REPORT, slips=True)
+SLIPS = Orders(
+    schema=1,
+    digest=DIGEST,
+    plan="{}",
+    signature="signed",
+    slips=(Slip("pi-1", "node-a/4", "secret:abc"),),
+    live=True,
+)
+SLIPS_WIRE = {
+    "schema": 1,
+    "digest": DIGEST,
+    "plan": "{}",
+    "signature": "signed",
+    "slips": [{"node": "pi-1", "unit": "node-a/4", "secret": "secret:abc"}],
+    "live": True,
+}
+SLIP = SlipContent(dataclasses.replace(ORDERS.orders[0], digest=DIGEST))
+SLIP_WIRE = {**ORDERS_WIRE["orders"][0], "digest": DIGEST}
+
 
 def wire(document):
     return {name: json.dumps(value, sort_keys=True) for name, value in document.items()}
@@ -129,8 +151,17 @@ VECTORS = {
         wire({"schema": 2, "node": "pi-1", "battery": 40}),
         NodeReport(schema=2, node="pi-1"),
     ),
+    "report v2": (NodeReport, wire({**REPORT_WIRE, "slips": True}), READER),
     "empty orders": (Orders, {}, Orders()),
     "orders v1": (Orders, wire(ORDERS_WIRE), ORDERS),
+    "orders v2": (Orders, wire(SLIPS_WIRE), SLIPS),
+    "empty slip": (SlipContent, {}, SlipContent()),
+    "slip v2": (SlipContent, wire({"order": SLIP_WIRE}), SLIP),
+    "slip of the future": (
+        SlipContent,
+        wire({"order": {"node": "pi-1", "mood": "calm"}, "more": 1}),
+        SlipContent(NodeOrder("pi-1")),
+    ),
     "orders of the future": (Orders, wire({"schema": 2, "mood": "calm"}), Orders(schema=2)),
 }
 ORDER = messages.Order((2, 8), messages.Verb.GRANT, DIGEST, "kubernetes/1.35", 1, 900)
@@ -189,7 +220,13 @@ def test_given_any_released_databag_when_loaded_then_it_means_the_same_as_ever(c
 
 
 @pytest.mark.parametrize(
-    ("value", "document"), [(REPORT, REPORT_WIRE), (ORDERS, ORDERS_WIRE)], ids=["report", "orders"]
+    ("value", "document"),
+    [
+        (REPORT, REPORT_WIRE),
+        (SLIPS, SLIPS_WIRE),
+        (SLIP, {"order": SLIP_WIRE}),
+    ],
+    ids=["report", "orders", "slip"],
 )
 def test_given_a_value_when_saved_then_the_wire_is_the_same_as_ever(value, document):
     assert encoded(value) == wire(document)
@@ -221,22 +258,104 @@ def test_given_a_report_that_nobody_understands_when_read_then_it_says_nothing(c
     assert node_upgrade.report_of(dataclasses.replace(REPORT, **changes)) is None
 
 
-def test_given_a_controller_when_it_publishes_then_the_node_reads_its_order_and_its_plan(inside):
-    controller = inside(
-        lambda charm: node_upgrade.NodeUpgradeProvider(charm).publish(
-            "{}", "signed", {"pi-1": ORDER}, {"pi-1": MEMBER}
-        ),
-        testing.Relation("nodes", remote_app_name="node-a"),
-        leader=True,
+def publish(charm, order=ORDER, **options):
+    given = ("{}", "signed", {"pi-1": order}, {"pi-1": MEMBER})
+    return node_upgrade.NodeUpgradeProvider(charm).publish(*given, **options)
+
+
+def nodes(report=READER, **units):
+    return testing.Relation(
+        "nodes", remote_app_name="node-a", remote_units_data={4: encoded(report), **units}
     )
-    relation = testing.Relation(
-        "controller", remote_app_data=controller.relation("nodes").local_app_data
+
+
+def told(controller, number=4):
+    """The controller's relation and secrets as a node sees them."""
+    relation = controller.relation("nodes")
+    unit = f"{relation.remote_app_name}/{number}"
+    return testing.Relation("controller", remote_app_data=relation.local_app_data), [
+        testing.Secret(secret.latest_content, id=secret.id)
+        for secret in controller.state.secrets
+        if unit in secret.remote_grants.get(relation.id, ())
+    ]
+
+
+@pytest.mark.parametrize("report", [READER, REPORT], ids=["knows slips", "older"])
+def test_given_a_controller_when_it_publishes_then_the_node_reads_its_order_and_its_plan(
+    inside, report
+):
+    controller = inside(publish, nodes(report), leader=True)
+    relation, secrets = told(controller)
+
+    node = inside(
+        lambda charm: node_upgrade.NodeUpgradeRequirer(charm).order("pi-1"),
+        relation,
+        secrets=secrets,
     )
+
+    assert controller.result is True
+    assert len(secrets) == (report is READER)
+    assert node.result == node_upgrade.Published(ORDER, MEMBER, "{}", "signed")
+
+
+def test_given_a_slip_that_is_not_granted_when_read_then_the_node_has_no_order(inside):
+    relation, _ = told(inside(publish, nodes(), leader=True))
 
     node = inside(lambda charm: node_upgrade.NodeUpgradeRequirer(charm).order("pi-1"), relation)
 
-    assert controller.result is True
-    assert node.result == node_upgrade.Published(ORDER, MEMBER, "{}", "signed")
+    assert node.result is None
+
+
+def test_given_a_slip_of_the_plan_before_when_read_then_the_node_has_no_order(inside):
+    relation, secrets = told(inside(publish, nodes(), leader=True))
+    bag = {**relation.remote_app_data, "digest": json.dumps("cd" * 32)}
+    later = dataclasses.replace(relation, remote_app_data=bag)
+
+    node = inside(
+        lambda charm: node_upgrade.NodeUpgradeRequirer(charm).order("pi-1"),
+        later,
+        secrets=secrets,
+    )
+
+    assert node.result is None
+
+
+def test_given_another_order_when_published_then_only_its_slip_changes(inside):
+    held = dataclasses.replace(ORDER, verb=messages.Verb.HOLD)
+    first = inside(publish, nodes(), leader=True)
+    state = {"leader": True, "secrets": first.state.secrets}
+
+    second = inside(
+        lambda charm: publish(charm, held, standing={"pi-1": ORDER}),
+        first.relation("nodes"),
+        **state,
+    )
+
+    (secret,) = second.state.secrets
+    (before,) = first.state.secrets
+    assert second.result is True
+    assert second.relation("nodes").local_app_data == first.relation("nodes").local_app_data
+    assert (before.id, before.latest_content) == (secret.id, before.tracked_content)
+    assert decoded(SlipContent, secret.latest_content).order.verb == "hold"
+
+
+def test_given_a_new_unit_of_a_node_when_published_then_it_gets_a_slip_of_its_own(inside):
+    first = inside(publish, nodes(), leader=True)
+    relation = dataclasses.replace(
+        first.relation("nodes"), remote_units_data={7: encoded(READER)}
+    )
+
+    second = inside(
+        lambda charm: publish(charm, standing={"pi-1": ORDER}),
+        relation,
+        leader=True,
+        secrets=first.state.secrets,
+    )
+
+    (secret,) = second.state.secrets
+    (slip,) = decoded(Orders, second.relation("nodes").local_app_data).slips
+    assert (slip.unit, slip.secret) == ("node-a/7", secret.id)
+    assert secret.remote_grants == {relation.id: {"node-a/7"}}
 
 
 def test_given_a_node_when_it_publishes_then_the_controller_reads_the_same(inside):
@@ -252,16 +371,15 @@ def test_given_a_node_when_it_publishes_then_the_controller_reads_the_same(insid
     )
 
     assert node.result is True
-    assert controller.result == {"node-a/4": REPORT}
+    assert controller.result == {"node-a/4": READER}
 
 
-def test_given_the_same_orders_when_published_again_then_nobody_is_woken(inside):
+@pytest.mark.parametrize("report", [READER, REPORT], ids=["knows slips", "older"])
+def test_given_the_same_orders_when_published_again_then_nobody_is_woken(inside, report):
     def step(charm):
-        provider = node_upgrade.NodeUpgradeProvider(charm)
-        given = ("{}", "", {"pi-1": ORDER}, {"pi-1": MEMBER})
-        return provider.publish(*given), provider.publish(*given)
+        return publish(charm), publish(charm, standing={"pi-1": ORDER})
 
-    assert inside(step, testing.Relation("nodes"), leader=True).result == (True, False)
+    assert inside(step, nodes(report), leader=True).result == (True, False)
 
 
 @pytest.mark.parametrize(

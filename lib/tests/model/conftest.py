@@ -133,6 +133,9 @@ KEEPER = {
         description: For tests.
         peers:
           cluster: {interface: keeper_peers}
+        config:
+          options:
+            word: {type: string, default: "", description: What to keep from now on.}
         parts:
           shared:
             plugin: dump
@@ -151,6 +154,8 @@ KEEPER = {
                 framework.observe(self.on["cluster"].relation_changed, self._on_changed)
                 framework.observe(self.on.secret_expired, self._on_expired)
                 framework.observe(self.on.secret_changed, self._on_secret_changed)
+                framework.observe(self.on.secret_remove, self._on_secret_remove)
+                framework.observe(self.on.config_changed, self._on_config_changed)
 
             def _on_joined(self, event):
                 if self.unit.name != "keeper/0" or event.unit.name != "keeper/1":
@@ -178,6 +183,15 @@ KEEPER = {
 
             def _on_secret_changed(self, event):
                 host.this().write("/word", event.secret.get_content(refresh=True)["word"])
+
+            def _on_config_changed(self, event):
+                if self.unit.name == "keeper/0" and self.config["word"]:
+                    secret = self.model.get_secret(label="door")
+                    secret.set_content({"word": str(self.config["word"])})
+
+            def _on_secret_remove(self, event):
+                host.this().write("/removed", str(event.revision))
+                event.remove_revision()
 
             def _on_expired(self, event):
                 event.secret.remove_all_revisions()

@@ -23,6 +23,16 @@ def test_given_a_secret_for_one_peer_when_read_then_only_that_peer_can(kept):
     assert str(kept.units["keeper/2"].status) == "blocked: shut"
 
 
+def test_given_new_content_when_its_reader_has_it_then_its_owner_is_told_of_the_old(kept):
+    kept.set_config("keeper", {"word": "open"})
+    kept.settle()
+
+    ran = [(hook.unit, hook.label) for hook in kept.record.hooks if "secret-" in hook.label]
+    assert word(kept, "1") == "open"
+    assert kept.world.machines["0"].host().read("/removed") == "1"
+    assert ran == [("keeper/1", "secret-changed"), ("keeper/0", "secret-remove")]
+
+
 def test_given_a_secret_with_a_date_when_it_passes_then_its_owner_is_told(kept):
     assert len(kept.secrets) == 1
 

@@ -129,6 +129,7 @@ class Site:
         }
         self.view = True
         self.foreign = None
+        self.slips = True
         self.peers = testing.PeerRelation("coordinators")
         self.nodes = testing.Relation("nodes", remote_app_name="edge-node")
         self.config = {}
@@ -153,7 +154,7 @@ class Site:
         said = actor.says()
         if actor.machine.role == "control-plane" and self.view and actor.heard:
             said = dataclasses.replace(said, cluster=self.seen())
-        return dataclasses.replace(said, foreign=self.foreign)
+        return dataclasses.replace(said, foreign=self.foreign, slips=self.slips)
 
     def seen(self):
         voters = [actor for actor in self.actors.values() if actor.machine.voter]
@@ -183,6 +184,7 @@ class Site:
 
     def _keep(self, out):
         self.out = out
+        self.secrets = list(out.secrets)
         self.peers = out.get_relation(self.peers.id)
         if self.actors:
             self.nodes = out.get_relation(self.nodes.id)
@@ -220,7 +222,13 @@ class Site:
         return self
 
     def orders(self):
-        return decoded(node_upgrade.Orders, self.nodes.local_app_data)
+        """What the nodes are told, each by its slip or, if it knows none, by the databag."""
+        said = decoded(node_upgrade.Orders, self.nodes.local_app_data)
+        contents = {secret.id: secret.latest_content for secret in self.secrets}
+        entries = [
+            decoded(node_upgrade.SlipContent, contents[slip.secret]).order for slip in said.slips
+        ]
+        return dataclasses.replace(said, orders=(*said.orders, *entries))
 
     def verbs(self):
         return {order.node: order.verb for order in self.orders().orders}

@@ -168,14 +168,78 @@ def test_given_another_leader_when_it_decides_then_its_orders_are_of_a_new_epoch
 def test_given_a_hook_that_was_lost_when_it_runs_again_then_the_same_order_is_given(site):
     site.start()
     site.obey()
-    before = (site.peers, site.nodes)
+    before = (site.peers, site.nodes, site.secrets)
     site.event()
     first = site.granted(), site.orders().orders[0].serial
-    site.peers, site.nodes = before
+    site.peers, site.nodes, site.secrets = before
 
     site.event()
 
     assert (site.granted(), site.orders().orders[0].serial) == first
+
+
+def test_given_a_new_order_when_given_then_only_the_secret_of_its_node_changes(site):
+    site.start()
+    site.obey()
+    bag, before = dict(site.nodes.local_app_data), contents(site)
+
+    site.event()
+
+    assert site.granted() == ["pi-0"]
+    assert site.nodes.local_app_data == bag
+    assert len(set(contents(site).items()) ^ set(before.items())) == 2
+
+
+def test_given_a_slip_that_was_lost_when_it_is_refreshed_then_every_order_is_said_again(site):
+    site.start()
+    site.secrets = [
+        dataclasses.replace(secret, latest_content={"order": "{}"}) for secret in site.secrets
+    ]
+
+    lost = site.event().verbs()
+    site.event("upgrade_charm")
+
+    assert set(lost.values()) == {""}
+    assert site.verbs() == dict.fromkeys(["pi-0", "pi-1", "pi-2"], "prepare")
+
+
+def test_given_a_node_that_knows_no_slips_when_ordered_then_the_databag_has_its_order(site):
+    site.slips = None
+    site.start()
+
+    site.rounds()
+
+    assert site.secrets == []
+    assert site.versions() == {"1.35.1"}
+
+
+@pytest.mark.parametrize(("leader", "removed"), [(True, [1]), (False, [])])
+def test_given_an_order_that_was_read_past_when_told_so_then_the_leader_drops_it(
+    site, leader, removed
+):
+    site.start()
+    site.obey()
+    site.event()
+    secret = next(each for each in site.secrets if each._latest_revision > 1)
+
+    state = site.state(leader=leader)
+    site.ctx.run(site.ctx.on.secret_remove(secret, revision=1), state)
+
+    assert site.ctx.removed_secret_revisions == removed
+
+
+def test_given_a_secret_of_no_node_when_told_of_it_then_it_is_left_alone(site):
+    site.start()
+    strange = testing.Secret({"word": "old"}, owner="app")
+    site.secrets.append(strange)
+
+    site.ctx.run(site.ctx.on.secret_remove(strange, revision=1), site.state())
+
+    assert site.ctx.removed_secret_revisions == []
+
+
+def contents(site):
+    return {secret.id: secret.latest_content["order"] for secret in site.secrets}
 
 
 def test_given_a_unit_that_does_not_lead_when_an_event_comes_then_it_writes_nothing(site):

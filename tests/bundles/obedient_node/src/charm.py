@@ -48,6 +48,7 @@ class ObedientNodeCharm(ops.CharmBase):
             self.on.update_status,
             self.on["controller"].relation_created,
             self.on["controller"].relation_changed,
+            self.on.secret_changed,
         ):
             framework.observe(event, self._on_wake)
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
@@ -159,7 +160,7 @@ class ObedientNodeCharm(ops.CharmBase):
         relation = self.model.get_relation("controller")
         bag = relation.data[self.unit] if relation else {}
         old = json.loads(bag.get("cluster", "{}")).get("at", 0)
-        counts = any(order.verb != "forget" for order in self._controller.orders().orders)
+        counts = self._controller.orders().live
         voters = tuple(known["voters"])
         return node_upgrade.ClusterView(
             at=now if counts and now - old >= VIEW_S else old,
