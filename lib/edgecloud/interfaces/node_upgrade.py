@@ -234,7 +234,9 @@ class NodeUpgradeProvider:
         kept = databag.load(Orders, bag).slips
         slips, wrote = rack.deliver(self._charm, relation, kept, readers, contents, news)
         others = sorted(set(units) & set(given) - set(readers))
-        whole = dataclasses.replace(said, orders=tuple(given[node] for node in others), slips=slips)
+        whole = dataclasses.replace(
+            said, orders=tuple(given[node] for node in others), slips=slips
+        )
         return databag.save(whole, bag) or wrote
 
     def _units(self, relation: ops.Relation) -> dict[str, tuple[ops.Unit, bool]]:

@@ -341,9 +341,7 @@ def test_given_another_order_when_published_then_only_its_slip_changes(inside):
 
 def test_given_a_new_unit_of_a_node_when_published_then_it_gets_a_slip_of_its_own(inside):
     first = inside(publish, nodes(), leader=True)
-    relation = dataclasses.replace(
-        first.relation("nodes"), remote_units_data={7: encoded(READER)}
-    )
+    relation = dataclasses.replace(first.relation("nodes"), remote_units_data={7: encoded(READER)})
 
     second = inside(
         lambda charm: publish(charm, standing={"pi-1": ORDER}),
