@@ -217,7 +217,8 @@ class NodeUpgradeProvider:
             live=any(order.verb is not messages.Verb.FORGET for order in orders.values()),
         )
         relations = self._charm.model.relations[self._endpoint]
-        return any([self._say(relation, said, given, news) for relation in relations])
+        changes = [self._say(relation, said, given, news) for relation in relations]
+        return any(changes)
 
     def forget_revision(self, event: ops.SecretRemoveEvent) -> None:
         """Drop the revision of a slip that its node has read past; leave all else alone."""
