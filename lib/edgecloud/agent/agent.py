@@ -86,6 +86,8 @@ class Agent:
         self.node = after
         if moved:
             self._report()
+        if moved and after.state is state.State.SOAKING:
+            seen.seconds(self.machine, self.facts.boot)  # What came before is no part of the soak.
         return moved
 
     def _read_inbox(self) -> None:

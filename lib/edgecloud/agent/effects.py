@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edgecloud.agent import (
+    draining,
     firmware_step,
     floors,
     health,
@@ -89,14 +90,8 @@ def _cordon(context: Context) -> None:
 
 
 def _drain(context: Context) -> None:
-    drain = context.plan.drain
-    force = drain.on_block == "evict-force"
     _await_api(context)
-    try:
-        kube.drain(context.machine, context.settings, drain.timeout_s, force=force)
-    except kubectl.KubectlError:
-        if not force:
-            raise
+    draining.drain(context.machine, context.settings, context.plan.drain)
 
 
 def _back_up(context: Context) -> None:

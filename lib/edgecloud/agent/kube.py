@@ -81,11 +81,6 @@ def quarantine(machine: host.Host, settings: Settings, owner: str, reason: str) 
         _patch(machine, settings, notes)
 
 
-def drain(machine: host.Host, settings: Settings, timeout_s: int, *, force: bool) -> None:
-    """Move the pods elsewhere that can be moved."""
-    kubectl.drain(machine, settings.kubeconfig, settings.node, timeout_s, force=force)
-
-
 def restart_network_pods(machine: host.Host, settings: Settings) -> None:
     """Restart this node's Calico, which on a worker would keep the former revision's mounts."""
     space = "--namespace=kube-system"

@@ -76,7 +76,15 @@ def uncordon(host: host.Host, kubeconfig: str, node: str) -> None:
 
 
 def drain(
-    host: host.Host, kubeconfig: str, node: str, timeout_s: float, *, force: bool = False
+    host: host.Host,
+    kubeconfig: str,
+    node: str,
+    timeout_s: float,
+    *,
+    grace_s: int | None = None,
+    delete_local: bool = True,
+    force: bool = False,
+    evict: bool = True,
 ) -> None:
     """Cordon a node and move its pods elsewhere; those of daemon sets stay.
 
@@ -85,10 +93,16 @@ def drain(
         kubeconfig: path of the credentials.
         node: the node's name.
         timeout_s: how long to wait for pods that a disruption budget protects.
+        grace_s: how long a pod may take to end; what it asks for itself if None.
+        delete_local: move pods although what they keep in an ``emptyDir`` is lost.
         force: delete pods that nothing would start again elsewhere, instead of refusing.
+        evict: respect disruption budgets.
     """
-    options = ["--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={round(timeout_s)}s"]
+    options = ["--ignore-daemonsets", f"--timeout={round(timeout_s)}s"]
+    options += ["--delete-emptydir-data"] if delete_local else []
+    options += [] if grace_s is None else [f"--grace-period={grace_s}"]
     options += ["--force"] if force else []
+    options += [] if evict else ["--disable-eviction"]
     _run(host, kubeconfig, "drain", node, *options, timeout_s=timeout_s + _MARGIN_S)
 
 

@@ -21,7 +21,8 @@ def drain(process: Process, cluster: Cluster, node: KubeNode, options: dict[str,
         process.complain(f'error: unable to drain node "{node.name}" due to error: {problems}')
         process.complain(f"There are pending nodes to be drained:\n {node.name}\n{problems}")
         return 1
-    return _evict_all(process, cluster, node, _timeout(options))
+    keeps_budgets = "disable-eviction" not in options
+    return _evict_all(process, cluster, node, _timeout(options), keeps_budgets=keeps_budgets)
 
 
 def allowed_disruptions(cluster: Cluster, budget: Object) -> int:
@@ -42,14 +43,18 @@ def allowed_disruptions(cluster: Cluster, budget: Object) -> int:
     return max(0, healthy - (len(pods) - _count(spec.get("maxUnavailable", 1), len(pods))))
 
 
-def _evict_all(process: Process, cluster: Cluster, node: KubeNode, timeout: float) -> int:
+def _evict_all(
+    process: Process, cluster: Cluster, node: KubeNode, timeout: float, *, keeps_budgets: bool
+) -> int:
     began = process.seconds
     while True:
         pods = [(key, pod) for key, pod in kube_pods.pods_on(cluster, node.name) if _goes(pod)]
         if not pods:
             process.say(f"node/{node.name} drained")
             return 0
-        moved = [_evict(process, cluster, key, pod) for key, pod in pods]
+        moved = [
+            _evict(process, cluster, key, pod, keeps_budgets=keeps_budgets) for key, pod in pods
+        ]
         if any(moved):
             continue
         left = timeout - (process.seconds - began)
@@ -64,10 +69,13 @@ def _evict_all(process: Process, cluster: Cluster, node: KubeNode, timeout: floa
         process.take("evict-retry")
 
 
-def _evict(process: Process, cluster: Cluster, key: str, pod: Object) -> bool:
-    """Evict one pod unless a budget forbids it. Return whether it went."""
+def _evict(
+    process: Process, cluster: Cluster, key: str, pod: Object, *, keeps_budgets: bool
+) -> bool:
+    """Evict one pod unless a budget forbids it, or delete it. Return whether it went."""
     space, name = pod["metadata"].get("namespace", "default"), pod["metadata"]["name"]
-    for budget in cluster.kind("poddisruptionbudgets").values():
+    budgets = cluster.kind("poddisruptionbudgets").values() if keeps_budgets else ()
+    for budget in budgets:
         selector = budget["spec"].get("selector", {}).get("matchLabels", {})
         same = budget["metadata"].get("namespace", "default") == space
         if not same or not _covers(selector, pod) or not kube_pods.is_ready(pod):

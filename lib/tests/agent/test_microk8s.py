@@ -46,6 +46,27 @@ def test_given_a_soaking_node_when_its_clock_jumps_then_the_soak_does_not_end(pa
     assert pair.node(1).state is State.SOAKING
 
 
+def test_given_an_upgrade_that_took_long_when_the_soak_begins_then_only_what_follows_counts(pair):
+    pair.machine(1).faults.add(pi.Fault(("snap", "install"), pi.slow(200)))
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.SOAKING
+    assert pair.node(1).alive_s == 0
+
+
+def test_given_a_soaking_node_when_it_reboots_then_the_soak_begins_anew(pair):
+    pair.upgrade(1)
+    pair.wake_for(1, 120)
+
+    pair.cut_power(1)
+    pair.wake_for(1, 120)
+
+    assert pair.node(1).state is State.SOAKING
+    pair.wake_for(1, 120)
+    assert pair.node(1).state is State.DONE
+
+
 def test_given_a_finished_upgrade_when_the_chain_is_read_then_every_link_holds(pair):
     pair.upgrade(1)
     pair.wake_for(1, 240)
