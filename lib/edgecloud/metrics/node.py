@@ -11,8 +11,9 @@ from edgecloud.metrics.exposition import COUNTER, Metric
 
 TEXTFILE = "edge-node.prom"
 """Its name in the folder of the text file collector."""
-FOLDER = "/var/lib/prometheus/node-exporter"
-"""Where Debian's and Ubuntu's node exporter looks for text files."""
+FOLDER = "/run/edge-agent/metrics"
+"""Where it lies, and where node exporter is told to look: in memory, so that a file that is
+written every minute wears no card out."""
 
 FAULTS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 """Bits 0 to 3 of ``vcgencmd get_throttled``, in this order; 16 to 19 are the same since boot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from edgecloud.metrics import node
 from edgecloud.telemetry import daemons, packages
 
 PACKAGE = "prometheus-node-exporter"
@@ -12,7 +13,7 @@ NAME = "edge-node-exporter"
 PORT = 19100
 """Not 9100, which the snaps of LXD and of the node exporter, and MicroK8s' add-ons, want too."""
 
-TEXTFILES = "/var/lib/edge-telemetry/textfiles"
+TEXTFILES = node.FOLDER
 """Where whoever has something to say puts ``*.prom`` files: written whole, then renamed."""
 
 COLLECTORS = (
