@@ -9,26 +9,40 @@ from collections.abc import Callable
 
 import ops
 
+import alerting
+import answers
+import authority
+import door
 import monitor_host
 import monitor_options
 import monitor_status
+import questions
+import store
+import targets
 from edgecloud import host as machines
-from edgecloud.host import failures
+from edgecloud.host import failures, files, systemd
+from edgecloud.interfaces import cos_agent, health_gate
 from edgecloud.telemetry import packages
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("victoria-metrics", "prometheus-node-exporter")
+HEALTH_GATE = "health-gate"
+TARGETS = "targets"
+PACKAGES = ("victoria-metrics", "prometheus-alertmanager", "prometheus-node-exporter")
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
 
+WAKE_UP_S = 60
+
 
 class EdgeMonitorCharm(ops.CharmBase):
-    """The monitor of a site, or what collects and forwards where the store is elsewhere."""
+    """The monitor of a site."""
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self._host = machines.this()
+        self._targets = cos_agent.CosAgentConsumer(self, TARGETS)
+        self._gate = health_gate.GateProvider(self, HEALTH_GATE)
         self._unfit: list[str] = []
         self._troubles: list[str] = []
 
@@ -40,18 +54,27 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
+            self.on[TARGETS].relation_changed,
+            self.on[TARGETS].relation_departed,
+            self.on[TARGETS].relation_broken,
+            self.on[HEALTH_GATE].relation_created,
+            self.on[HEALTH_GATE].relation_changed,
         ):
             framework.observe(event, self._on_reconcile)
+        framework.observe(self.on.secret_remove, self._on_secret_remove)
         framework.observe(self.on.remove, self._on_remove)
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
 
     # --- reconcile -------------------------------------------------------------------------
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
-        """Bring this machine to where the options want it."""
+        """Bring this machine to where the options want it, and say where it can be asked."""
         options = self._options
-        if options is not None and self._attempt(self._install):
-            self._attempt(lambda: self._run(options))
+        if options is None or not self._attempt(self._install):
+            return
+        self._attempt(lambda: self._run(options))
+        if self.unit.is_leader() and self._gate.related and self._is_up:
+            self._attempt(self._offer_gate)
 
     def _install(self) -> None:
         if packages.missing(self._host, PACKAGES):
@@ -60,8 +83,34 @@ class EdgeMonitorCharm(ops.CharmBase):
 
     def _run(self, options: monitor_options.MonitorOptions) -> None:
         size, self._unfit = monitor_host.fitting(self._host, options)
-        if not self._unfit:
-            monitor_host.ensure(self._host, options, size)
+        receivers = self._receivers(options)
+        if not self._unfit and receivers is not None:
+            site = monitor_host.Site(options, self._plan(options), self._address, receivers)
+            monitor_host.ensure(self._host, site, size)
+
+    def _offer_gate(self) -> None:
+        """Say where health can be asked; only questions that have had an answer are offered."""
+        offered = questions.offered(self._expected)
+        known = {question.name for question in self._gate.offered()}
+        answered = [
+            question
+            for question in offered
+            if question.name in known or answers.knows(self._host, question.query)
+        ]
+        source = health_gate.GateSource(
+            url=door.url(self._address),
+            ca=files.read(self._host, authority.CA),
+            questions=tuple(answered),
+        )
+        password = door.ensure_passwords(self._host)[door.GATE]
+        self._gate.offer(source, username=door.GATE, password=password)
+        if len(answered) < len(offered):
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Run this charm again soon, without keeping a hook waiting."""
+        name = f"edge-monitor-{self.unit.name.replace('/', '-')}"
+        systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
 
     def _attempt(self, step: Callable[[], None]) -> bool:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -72,6 +121,10 @@ class EdgeMonitorCharm(ops.CharmBase):
             self._troubles.append(str(e))
             return False
         return True
+
+    def _on_secret_remove(self, event: ops.SecretRemoveEvent) -> None:
+        """Drop a revision that nobody reads any more."""
+        event.remove_revision()
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave nothing behind that runs."""
@@ -88,10 +141,14 @@ class EdgeMonitorCharm(ops.CharmBase):
         options = self._options
         if options is None:
             return monitor_status.Facts(problems=self._checked[1])
+        plan = self._plan(options)
+        stopped = [] if self._troubles or self._unfit else monitor_host.stopped(self._host)
         return monitor_status.Facts(
             problems=tuple(self._unfit),
-            troubles=tuple(self._troubles),
-            summary=f"watching {options.series} series for {options.retention_days} days",
+            troubles=(*self._troubles, *(f"{name} does not run" for name in stopped)),
+            silent=plan.silent,
+            summary=f"watching {sum(plan.expected.values())} units,"
+            f" {options.retention_days} days kept",
         )
 
     # --- what is known in this hook ------------------------------------------------------------
@@ -107,6 +164,48 @@ class EdgeMonitorCharm(ops.CharmBase):
             return self.load_config(monitor_options.MonitorOptions), ()
         except monitor_options.OptionError as e:
             return None, e.problems
+
+    def _receivers(self, options: monitor_options.MonitorOptions) -> alerting.Receivers | None:
+        """Return who is told of alerts, out of the operator's secret; None if it is unfit."""
+        if options.alert_receivers is None:
+            return alerting.Receivers()
+        try:
+            return alerting.read(options.alert_receivers.get_content(refresh=True))
+        except (ops.SecretNotFoundError, ops.ModelError):
+            self._unfit.append(
+                "alert-receivers cannot be read: 'juju grant-secret' it to this application"
+            )
+        except alerting.ReceiverError as e:
+            self._unfit.append(f"alert-receivers: {e}")
+        return None
+
+    def _plan(self, options: monitor_options.MonitorOptions) -> targets.Plan:
+        return targets.plan(
+            [
+                targets.Unit(each.unit, each.application, each.address, each.jobs)
+                for each in self._targets.published()
+            ],
+            own=targets.Unit(self.unit.name, self.app.name, self._address),
+            topology=targets.Topology(self.model.name, self.model.uuid),
+            present=monitor_host.lendable(self._host),
+            daemon=store.NAME,
+            series=options.series,
+        )
+
+    @property
+    def _expected(self) -> dict[str, int]:
+        options = self._options
+        return dict(self._plan(options).expected) if options else {}
+
+    @functools.cached_property
+    def _address(self) -> str:
+        """Where this machine is on the site's network."""
+        binding = self.model.get_binding(HEALTH_GATE)
+        return str(binding.network.bind_address) if binding else "127.0.0.1"
+
+    @property
+    def _is_up(self) -> bool:
+        return self._host.exists(authority.CERTIFICATE) and not self._unfit
 
 
 if __name__ == "__main__":

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import alerting
+import authority
+import door
 import store
+import targets
 from edgecloud import host as hosts
-from edgecloud.host import files
+from edgecloud.host import files, systemd
 from edgecloud.telemetry import daemons, exporter, packages, scrape
 from monitor_options import MonitorOptions
 from sizing import MB, Machine, Size, fit
 
 FILES = "/etc/edge-monitor"
 SCRAPE = f"{FILES}/scrape.yml"
-DAEMONS = (store.NAME, exporter.NAME)
+HEARTBEAT = f"{alerting.RULES}/heartbeat.rules"
+DAEMONS = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME, exporter.NAME)
+SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
+"""The rules that come with this charm."""
+
+_SECRET = 0o600
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a monitor is told by Juju in one hook."""
+
+    options: MonitorOptions
+    plan: targets.Plan
+    address: str
+    """Of this machine on the site's network."""
+    receivers: alerting.Receivers = field(default_factory=alerting.Receivers)
 
 
 def look(host: hosts.Host) -> Machine:
@@ -28,9 +51,8 @@ def look(host: hosts.Host) -> Machine:
 
 def held(host: hosts.Host) -> int:
     """Return the bytes that the store holds already."""
-    # The link that systemd makes for a unit whose user it makes up.
-    folder = host.path(store.DATA)
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    folders = os.walk(host.path(store.DATA))  # Ignores what is merged away while it looks.
+    return sum(_bytes(pathlib.Path(at, name)) for at, _, names in folders for name in names)
 
 
 def fitting(host: hosts.Host, options: MonitorOptions) -> tuple[Size, list[str]]:
@@ -39,47 +61,30 @@ def fitting(host: hosts.Host, options: MonitorOptions) -> tuple[Size, list[str]]
     return fit(look(host), options.wish(), flushes=store.flushes(known))
 
 
-def ensure(host: hosts.Host, options: MonitorOptions, size: Size) -> None:
-    """Ensure that everything runs as it should."""
+def lendable(host: hosts.Host) -> set[str]:
+    """Return the files that a scrape job of another charm may name, and that are here."""
+    return {path for path in targets.LENDABLE if host.exists(path)}
+
+
+def ensure(host: hosts.Host, site: Site, size: Size) -> None:
+    """Ensure that everything runs as it should, what others depend on first."""
     _ensure_exporter(host)
-    jobs = [own_job(options), *self_jobs()]
-    text = scrape.config(jobs, interval_s=options.scrape_interval, labels=options.labels)
-    host.write(SCRAPE, text, mode=0o600)
-    daemon = store.daemon(
-        size,
-        packages.options(host, store.PROGRAM),
-        interval_s=options.scrape_interval,
-        retention_days=options.retention_days,
-        series=options.series,
-        scrape_file=SCRAPE,
-    )
-    daemons.ensure(host, daemon, fingerprint(text))
-
-
-def own_job(options: MonitorOptions) -> scrape.Job:
-    """Return the job that scrapes this machine."""
-    target = f"127.0.0.1:{exporter.PORT}"
-    return scrape.Job("node", ((target, {}),), series_limit=min(options.series, 2000))
-
-
-def self_jobs() -> list[scrape.Job]:
-    """Return the jobs that scrape the monitor's own processes."""
-    return [scrape.Job("store", ((f"127.0.0.1:{store.PORT}", {}),), series_limit=2000)]
+    _ensure_store(host, site, size)
+    _ensure_alerting(host, site)
+    _ensure_door(host, site)
 
 
 def remove(host: hosts.Host) -> None:
     """Remove what runs here; what the store has kept stays until an operator removes it."""
     for name in DAEMONS:
         daemons.remove(host, name)
-    for path in host.glob(f"{FILES}/*"):
+    for path in (*host.glob(f"{FILES}/*/*"), *host.glob(f"{FILES}/*.*")):
         host.remove(path)
 
 
-def running(host: hosts.Host, names: Iterable[str]) -> list[str]:
+def stopped(host: hosts.Host) -> list[str]:
     """Return the daemons that do not run although they should."""
-    from edgecloud.host import systemd
-
-    return [name for name in names if not systemd.is_active(host, f"{name}.service")]
+    return [name for name in DAEMONS if not systemd.is_active(host, f"{name}.service")]
 
 
 def fingerprint(*texts: str) -> str:
@@ -87,7 +92,71 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
+def rules(site: Site) -> dict[str, str]:
+    """Return the files with alert rules: those of this charm, and the heartbeat of this site."""
+    found = {path.name: path.read_text(encoding="utf-8") for path in SHIPPED.glob("*.rules")}
+    return {**found, "heartbeat.rules": alerting.heartbeat(site.plan.expected)}
+
+
 def _ensure_exporter(host: hosts.Host) -> None:
     host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
     known = packages.options(host, exporter.PROGRAM)
     daemons.ensure(host, exporter.daemon(known))
+
+
+def _ensure_store(host: hosts.Host, site: Site, size: Size) -> None:
+    options, lent = site.options, site.plan.lent
+    text = scrape.config(site.plan.jobs, interval_s=options.scrape_interval, labels=options.labels)
+    host.write(SCRAPE, text, mode=_SECRET)
+    daemon = store.daemon(
+        size,
+        packages.options(host, store.PROGRAM),
+        interval_s=options.scrape_interval,
+        retention_days=options.retention_days,
+        series=options.series,
+        scrape_file=SCRAPE,
+        secrets=lent,
+    )
+    # A token that was renewed is lent anew.
+    daemons.ensure(host, daemon, fingerprint(text, *_texts(host, lent)))
+
+
+def _ensure_alerting(host: hosts.Host, site: Site) -> None:
+    text = alerting.config(site.receivers)
+    host.write(alerting.CONFIG, text, mode=_SECRET)
+    known = packages.options(host, alerting.PROGRAM)
+    daemons.ensure(host, alerting.manager(known), fingerprint(text))
+    wanted = rules(site)
+    for path in host.glob(f"{alerting.RULES}/*"):
+        if path.rpartition("/")[2] not in wanted:
+            host.remove(path)
+    for name, rule in wanted.items():
+        host.write(f"{alerting.RULES}/{name}", rule)
+    evaluator = alerting.evaluator(
+        packages.options(host, alerting.RULES_PROGRAM),
+        interval_s=min(alerting.EVALUATE_S, site.options.scrape_interval),
+        labels=site.options.labels,
+    )
+    daemons.ensure(host, evaluator, fingerprint(*(wanted[name] for name in sorted(wanted))))
+
+
+def _ensure_door(host: hosts.Host, site: Site) -> None:
+    names = {site.address, files.read(host, "/etc/hostname").strip()} - {""}
+    authority.ensure(host, names)
+    door.ensure_keys(host)
+    text = door.config(door.ensure_passwords(host))
+    host.write(door.CONFIG, text, mode=_SECRET)
+    daemon = door.daemon(packages.options(host, door.PROGRAM), address=site.address)
+    certificate = files.read(host, authority.CERTIFICATE)
+    daemons.ensure(host, daemon, fingerprint(text, certificate))
+
+
+def _bytes(path: pathlib.Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _texts(host: hosts.Host, lent: Mapping[str, str]) -> list[str]:
+    return [files.read(host, path) for _, path in sorted(lent.items())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sizing
 
@@ -31,6 +32,8 @@ class MonitorOptions:
     memory_limit_mb: int = 0
     write_budget: float = 2.0
     external_labels: str = ""
+    alert_receivers: Any = None
+    """Juju's secret, unread; None if there is none."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

@@ -18,6 +18,8 @@ class Facts:
     """What an operator has to mend."""
     troubles: tuple[str, ...] = ()
     """What is tried again by itself."""
+    silent: tuple[str, ...] = ()
+    """Units of which nothing can be scraped."""
     summary: str = ""
     """What it does, if all is well."""
 
@@ -36,6 +38,8 @@ def judge(facts: Facts) -> Line:
         return _line(BLOCKED, "; ".join(facts.problems))
     if facts.troubles:
         return _line(WAITING, "; ".join(facts.troubles))
+    if facts.silent:
+        return _line(ACTIVE, f"{facts.summary}; nothing from {', '.join(facts.silent)}")
     return _line(ACTIVE, facts.summary)
 
 

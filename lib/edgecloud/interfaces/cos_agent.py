@@ -111,3 +111,40 @@ def unpack(packed: str) -> str:
     import lzma
 
     return lzma.decompress(base64.b64decode(packed)).decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What one unit offers to whoever scrapes it, as it wrote it."""
+
+    unit: str
+    application: str
+    address: str
+    jobs: Any
+    """Prometheus scrape configurations, unchecked."""
+
+
+class CosAgentConsumer:
+    """The other end, for one who scrapes over the site's network instead of beside the unit."""
+
+    def __init__(self, charm: ops.CharmBase, endpoint: str = "cos-agent"):
+        self._charm = charm
+        self._endpoint = endpoint
+
+    def published(self) -> list[Published]:
+        """Return what each unit that Juju knows offers, in the order of their names."""
+        found: list[Published] = []
+        for relation in self._charm.model.relations[self._endpoint]:
+            for unit in relation.units:
+                bag = relation.data[unit]
+                address = bag.get("ingress-address") or bag.get("private-address") or ""
+                found.append(Published(unit.name, unit.app.name, address, _jobs(bag.get(_KEY))))
+        return sorted(found, key=lambda each: each.unit)
+
+
+def _jobs(text: str | None) -> Any:
+    try:
+        document: Any = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return document.get("metrics_scrape_jobs") if isinstance(document, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]

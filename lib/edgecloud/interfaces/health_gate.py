@@ -16,6 +16,7 @@ import ops
 from edgecloud.interfaces import databag
 
 SCHEMA = 1
+CREDENTIALS_LABEL = "health-gate-credentials"
 HEARTBEAT = "Watchdog"
 """An alert that always fires, so that silence can be told from health."""
 
@@ -59,6 +60,32 @@ class GateProvider:
     def __init__(self, charm: ops.CharmBase, endpoint: str = "health-gate"):
         self._charm = charm
         self._endpoint = endpoint
+
+    @property
+    def related(self) -> bool:
+        """Whether there is anybody to answer."""
+        return bool(self._charm.model.relations[self._endpoint])
+
+    def offered(self) -> tuple[Question, ...]:
+        """Return the questions that were published before. Leader only."""
+        for relation in self._charm.model.relations[self._endpoint]:
+            return databag.load(GateSource, relation.data[self._charm.app]).questions
+        return ()
+
+    def offer(self, source: GateSource, *, username: str, password: str) -> bool:
+        """Say where health can be asked, and in a secret, as whom. Leader only.
+
+        Returns whether it is news.
+        """
+        content = {"username": username, "password": password}
+        try:
+            secret = self._charm.model.get_secret(label=CREDENTIALS_LABEL)
+            if secret.peek_content() != content:
+                secret.set_content(content)
+        except ops.SecretNotFoundError:
+            secret = self._charm.app.add_secret(content, label=CREDENTIALS_LABEL)
+        self.share(secret)
+        return self.publish(dataclasses.replace(source, credentials=secret.get_info().id))
 
     def publish(self, source: GateSource) -> bool:
         """Say where health can be asked. Leader only. Return whether it is news."""

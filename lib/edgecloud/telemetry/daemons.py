@@ -29,6 +29,8 @@ class Daemon:
     """Words that may hold :data:`CREDENTIALS` and :data:`STATE`. Never a secret."""
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files that only root may read: name of the credential → path."""
+    environment_file: str = ""
+    """Root-only file of variables."""
     after: tuple[str, ...] = ()
     memory_mb: int = 0
     """What it may take at most; 0 for no limit."""
@@ -60,6 +62,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         "RestartSec=30s",
         f"TimeoutStopSec={daemon.stop_s}s",
         *([f"Environment=EDGE_FILES={fingerprint}"] if fingerprint else []),
+        *([f"EnvironmentFile={daemon.environment_file}"] if daemon.environment_file else []),
         *(f"LoadCredential={name}:{path}" for name, path in sorted(daemon.secrets.items())),
         *_memory(daemon.memory_mb),
         f"StateDirectory={daemon.name}",

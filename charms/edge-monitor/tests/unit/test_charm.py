@@ -1,16 +1,24 @@
 """What the charm does to its machine, hook by hook."""
 
+import json
+
 import pytest
 from ops import testing
 
+import answers
+from edgecloud.interfaces import health_gate
+from edgecloud.testing import decoded
+
 STORE = "edge-monitor-store"
 EXPORTER = "edge-node-exporter"
+ALL = (STORE, EXPORTER, "edge-monitor-rules", "edge-monitor-alerts", "edge-monitor-door")
+SECRETS = ("scrape.yml", "alertmanager.yml", "door.yml", "door.env", "passwords.json", "tls/*.key")
 
 
-def test_given_a_bare_pi_when_installed_then_store_and_exporter_run(monitor):
+def test_given_a_bare_pi_when_installed_then_everything_runs(monitor):
     units = monitor.machine.units
 
-    assert {units[f"{name}.service"].active for name in (STORE, EXPORTER)} == {True}
+    assert {units[f"{name}.service"].active for name in ALL} == {True}
     assert isinstance(monitor.status, testing.ActiveStatus)
 
 
@@ -20,7 +28,11 @@ def test_given_a_bare_pi_when_installed_then_no_service_of_the_packages_ever_cou
     installed = next(at for at, call in enumerate(calls) if "apt-get install" in call)
 
     assert masked < installed
-    assert "victoria-metrics.service prometheus-node-exporter.service" in calls[masked]
+    assert calls[masked].split()[3:] == [
+        "victoria-metrics.service",
+        "prometheus-alertmanager.service",
+        "prometheus-node-exporter.service",
+    ]
 
 
 def test_given_a_running_monitor_when_nothing_changed_then_nothing_restarts(monitor):
@@ -28,7 +40,11 @@ def test_given_a_running_monitor_when_nothing_changed_then_nothing_restarts(moni
 
     monitor.run("update_status")
 
-    assert {call.argv[1] for call in monitor.world.calls[before:]} == {"is-enabled"}
+    assert {call.argv[1] for call in monitor.world.calls[before:]} == {
+        "is-enabled",
+        "is-active",
+        "x509",
+    }
 
 
 def test_given_a_new_interval_when_configured_then_the_store_restarts_with_it(monitor):
@@ -87,13 +103,238 @@ def test_given_a_monitor_when_removed_then_nothing_runs_and_the_samples_stay(mon
     monitor.run("remove")
 
     assert monitor.host.glob("/etc/systemd/system/edge-*") == []
-    assert monitor.host.glob("/etc/edge-monitor/*") == []
+    assert monitor.host.glob("/etc/edge-monitor/*.*") == []
+    assert monitor.host.glob("/etc/edge-monitor/*/*") == []
     assert monitor.host.read("/var/lib/edge-monitor-store/data/part") == "samples"
 
 
-@pytest.mark.parametrize("name", [STORE, EXPORTER])
-def test_given_a_monitor_when_it_runs_then_it_listens_on_the_loopback_address_only(monitor, name):
+@pytest.mark.parametrize("name", ALL)
+def test_given_a_monitor_when_it_runs_then_only_the_door_listens_beyond_this_machine(
+    monitor, name
+):
     addresses = [word for word in monitor.command(name) if "isten" in word]
 
-    assert len(addresses) == 1
-    assert "=127.0.0.1:" in addresses[0]
+    near = "192.0.2.0:8427" if name == "edge-monitor-door" else "127.0.0.1:"
+    assert near in addresses[0]
+    assert addresses[1:] in ([], ["--cluster.listen-address="])
+
+
+def test_given_a_monitor_when_it_runs_then_only_root_can_read_what_is_secret(monitor):
+    paths = [path for name in SECRETS for path in monitor.host.glob(f"/etc/edge-monitor/{name}")]
+
+    assert len(paths) == len(SECRETS) + 1
+    assert {monitor.host.path(path).stat().st_mode & 0o777 for path in paths} == {0o600}
+
+
+def test_given_a_monitor_when_it_runs_then_no_password_is_in_an_argument_or_a_unit(monitor):
+    passwords = json.loads(monitor.host.read("/etc/edge-monitor/passwords.json")).values()
+    shown = "".join(monitor.unit(name) for name in ALL)
+    shown += "".join(" ".join(call.argv) for call in monitor.world.calls)
+
+    assert len(set(passwords)) == 2
+    assert not any(password in shown for password in passwords)
+
+
+def test_given_a_daemon_that_died_when_looked_at_then_the_status_names_it(monitor):
+    monitor.machine.units["edge-monitor-rules.service"].active = False
+
+    monitor.run("update_status")
+
+    assert monitor.status == testing.WaitingStatus("edge-monitor-rules does not run")
+
+
+# --- what it scrapes -----------------------------------------------------------------------------
+
+TOKEN = "/var/lib/edge-microk8s/metrics-token"
+CA = "/var/snap/microk8s/current/certs/ca.crt"
+KUBELITE = {
+    "job_name": "kubelite",
+    "scheme": "https",
+    "static_configs": [{"targets": ["localhost:10250"], "labels": {"node": "pi-1"}}],
+    "tls_config": {"ca_file": CA, "server_name": "pi-1"},
+    "authorization": {"type": "Bearer", "credentials_file": TOKEN},
+}
+
+
+def cluster(*units, app="edge-microk8s"):
+    return testing.Relation(
+        "targets",
+        remote_app_name=app,
+        remote_units_data={
+            number: {
+                "ingress-address": f"10.0.0.{number}",
+                "config": json.dumps({"metrics_scrape_jobs": jobs}),
+            }
+            for number, jobs in enumerate(units)
+        },
+    )
+
+
+def jobs_of(monitor):
+    document = json.loads(monitor.host.read("/etc/edge-monitor/scrape.yml"))
+    return {job["job_name"]: job for job in document["scrape_configs"]}
+
+
+@pytest.fixture
+def on_a_node(monitor):
+    """A monitor on a node of the cluster, where the token lies."""
+    monitor.host.write(TOKEN, "s3cret", mode=0o600)
+    monitor.host.write(CA, "ca")
+    return monitor
+
+
+def test_given_a_cluster_when_related_then_its_nodes_are_scraped_with_what_is_lent(on_a_node):
+    on_a_node.set(relations={cluster([KUBELITE], [KUBELITE])}).run("update_status")
+
+    jobs = jobs_of(on_a_node)
+    lent = "/run/credentials/edge-monitor-store.service/var-lib-edge-microk8s-metrics-token"
+    assert jobs["kubelite"]["static_configs"][0]["targets"] == ["10.0.0.0:10250"]
+    assert jobs["kubelite-1"]["authorization"]["credentials_file"] == lent
+    assert f"LoadCredential=var-lib-edge-microk8s-metrics-token:{TOKEN}" in on_a_node.unit(STORE)
+    assert on_a_node.status == testing.ActiveStatus("watching 3 units, 15 days kept")
+
+
+def test_given_a_token_that_was_renewed_when_looked_at_then_the_store_is_lent_the_new_one(
+    on_a_node,
+):
+    on_a_node.set(relations={cluster([KUBELITE])}).run("update_status")
+    before = len(on_a_node.restarts(STORE))
+
+    on_a_node.host.write(TOKEN, "another", mode=0o600)
+    on_a_node.run("update_status")
+
+    assert len(on_a_node.restarts(STORE)) == before + 1
+
+
+def test_given_no_token_here_when_related_then_the_status_says_of_whom_there_is_nothing(monitor):
+    monitor.set(relations={cluster([KUBELITE])}).run("update_status")
+
+    assert "kubelite" not in jobs_of(monitor)
+    assert monitor.status.message.endswith("; nothing from edge-microk8s/0")
+
+
+def test_given_a_job_that_wants_another_file_when_related_then_it_gets_nothing(on_a_node):
+    greedy = {**KUBELITE, "authorization": {"credentials_file": "/etc/shadow"}}
+
+    on_a_node.set(relations={cluster([greedy])}).run("update_status")
+
+    assert "kubelite" not in jobs_of(on_a_node)
+    assert "shadow" not in on_a_node.unit(STORE)
+
+
+def test_given_units_that_juju_knows_when_one_is_not_looked_at_then_the_heartbeat_would_stop(
+    on_a_node,
+):
+    on_a_node.set(relations={cluster([KUBELITE], None, [KUBELITE])}).run("update_status")
+
+    rule = json.loads(on_a_node.host.read("/etc/edge-monitor/rules/heartbeat.rules"))
+    expression = rule["groups"][0]["rules"][0]["expr"]
+    assert '(up{juju_application="edge-microk8s"})) >= 3)' in expression
+    assert '(up{juju_application="mon"})) >= 1)' in expression
+
+
+# --- who is told ---------------------------------------------------------------------------------
+
+
+def told(monitor, content, **more):
+    secret = testing.Secret(content, **more)
+    return monitor.set(secrets={secret}).config(alert_receivers=secret.id)
+
+
+def test_given_receivers_when_configured_then_only_alertmanagers_file_has_them(monitor):
+    told(monitor, {"webhook-url": "https://a.example/h", "webhook-token": "t0ken"}).run()
+
+    text = monitor.host.read("/etc/edge-monitor/alertmanager.yml")
+    assert "t0ken" in text
+    assert "t0ken" not in monitor.status.message
+    assert isinstance(monitor.status, testing.ActiveStatus)
+
+
+def test_given_unfit_receivers_when_configured_then_blocked_and_the_former_stay(monitor):
+    before = monitor.host.read("/etc/edge-monitor/alertmanager.yml")
+
+    told(monitor, {"webhook-token": "t0ken", "smtp-server": "mail", "pager": "5"}).run()
+
+    assert monitor.status == testing.BlockedStatus(
+        "alert-receivers: pager is not known; webhook-token needs webhook-url;"
+        " mail needs smtp-server, smtp-from and smtp-to; smtp-server must be host:port"
+    )
+    assert monitor.host.read("/etc/edge-monitor/alertmanager.yml") == before
+
+
+def test_given_a_secret_that_is_not_granted_when_configured_then_the_way_out_is_said(monitor):
+    monitor.config(alert_receivers="secret:d0erdgfmp25c762i8np0").run()
+
+    assert "juju grant-secret" in monitor.status.message
+
+
+# --- the gate ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gated(monitor, monkeypatch):
+    """A monitor with a controller, and a store that knows what ``known`` says."""
+    said = {"known": True}
+
+    def ask(host, query):
+        if said["known"] is None:
+            raise answers.SilenceError("the store does not answer yet: refused")
+        samples = [{"metric": {}, "value": [1, "1"]}] if said["known"] else []
+        return {"status": "success", "data": {"resultType": "vector", "result": samples}}
+
+    monkeypatch.setattr(answers, "ask", ask)
+    monitor.said = said
+    return monitor.set(relations={testing.Relation("health-gate")})
+
+
+def source(monitor):
+    (relation,) = monitor.state.get_relations("health-gate")
+    return decoded(health_gate.GateSource, relation.local_app_data)
+
+
+def test_given_a_controller_when_related_then_it_is_told_address_authority_and_questions(gated):
+    gated.run("update_status")
+
+    said = source(gated)
+    assert said.url == "https://192.0.2.0:8427"
+    assert said.ca == gated.host.read("/etc/edge-monitor/tls/ca.crt")
+    assert {"units-up", "no-critical-alerts"} <= {each.name for each in said.questions}
+
+
+def test_given_a_controller_when_related_then_the_password_lies_in_a_secret_it_may_read(gated):
+    gated.run("update_status")
+
+    (secret,) = gated.state.secrets
+    passwords = json.loads(gated.host.read("/etc/edge-monitor/passwords.json"))
+    assert source(gated).credentials == secret.id
+    assert secret.latest_content == {"username": "gate", "password": passwords["gate"]}
+    assert list(secret.remote_grants.values()) == [{"remote"}]
+    (relation,) = gated.state.get_relations("health-gate")
+    assert passwords["gate"] not in str(relation.local_app_data)
+
+
+def test_given_a_question_without_an_answer_when_related_then_it_is_offered_once_it_has_one(gated):
+    gated.said["known"] = False
+    gated.run("update_status")
+    assert source(gated).questions == ()
+    assert [timer for timer in gated.machine.timers if timer.startswith("edge-monitor-mon-0")]
+
+    gated.said["known"] = True
+    gated.run("update_status")
+
+    assert len(source(gated).questions) >= 5
+
+
+def test_given_a_store_that_does_not_answer_when_related_then_nothing_is_said(gated):
+    gated.said["known"] = None
+
+    gated.run("update_status")
+
+    assert source(gated).url is None
+    assert "does not answer yet" in gated.status.message
+
+
+def test_given_a_unit_that_does_not_lead_when_related_then_it_says_nothing(gated):
+    gated.set(leader=False).run("update_status")
+
+    assert source(gated).url is None

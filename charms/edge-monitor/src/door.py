@@ -1,0 +1,116 @@
+"""Run vmauth, the one way in from the site's network: TLS, and for each caller one narrow path."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import authority
+import store
+from edgecloud import host as hosts
+from edgecloud.host import files
+from edgecloud.telemetry import daemons
+
+PROGRAM = "/usr/bin/vmauth"
+NAME = "edge-monitor-door"
+PORT = 8427
+FILES = "/etc/edge-monitor"
+CONFIG = f"{FILES}/door.yml"
+KEYS = f"{FILES}/door.env"
+PASSWORDS = f"{FILES}/passwords.json"
+
+GATE = "gate"
+"""Asks single questions; the upgrade controller does."""
+WRITER = "writer"
+"""Delivers samples; the machines of the site do."""
+
+_CLOSED = ("metricsAuthKey", "flagsAuthKey", "pprofAuthKey", "reloadAuthKey")
+"""vmauth's own pages, which it otherwise shows to everybody. Nobody is told the keys."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a caller may do."""
+
+    user: str
+    paths: tuple[str, ...]
+    """Regular expressions of whole paths."""
+    backend: str = store.URL
+
+
+RIGHTS = (
+    Right(GATE, ("/api/v1/query",)),
+    Right(WRITER, ("/api/v1/write",)),
+)
+
+
+def ensure_passwords(host: hosts.Host, rights: Collection[Right] = RIGHTS) -> Mapping[str, str]:
+    """Return the password of each user; made once, and kept where only root may read them."""
+    known = files.read_state(host, PASSWORDS)
+    kept = {right.user: known.get(right.user) or secrets.token_urlsafe(32) for right in rights}
+    files.write_state(host, PASSWORDS, kept)
+    return kept
+
+
+def ensure_keys(host: hosts.Host) -> None:
+    """Ensure keys for vmauth's own pages, in a file for its environment."""
+    if not files.read(host, KEYS):
+        lines = [f"EDGE_{name}={secrets.token_urlsafe(32)}" for name in _CLOSED]
+        host.write(KEYS, "\n".join(lines) + "\n", mode=0o600)
+
+
+def config(passwords: Mapping[str, str], rights: Collection[Right] = RIGHTS) -> str:
+    """Return vmauth's configuration; JSON, which is YAML too."""
+    users = [
+        {
+            "username": right.user,
+            "password": passwords[right.user],
+            "url_map": [{"src_paths": list(right.paths), "url_prefix": right.backend}],
+        }
+        for right in rights
+    ]
+    return json.dumps({"users": users}, indent=1) + "\n"
+
+
+def daemon(known: Collection[str], *, address: str) -> daemons.Daemon:
+    """Return how this version of vmauth is run.
+
+    Args:
+        known: the options that the program has.
+        address: of this machine on the site's network.
+    """
+    wanted = {
+        "auth.config": f"{daemons.CREDENTIALS}/door.yml",
+        "httpListenAddr": f"{_bracketed(address)}:{PORT}",
+        "tls": "true",
+        "tlsCertFile": f"{daemons.CREDENTIALS}/server.crt",
+        "tlsKeyFile": f"{daemons.CREDENTIALS}/server.key",
+        # What is secret comes by the environment: arguments are for everybody to see.
+        "envflag.enable": "true",
+        "envflag.prefix": "EDGE_",
+        "loggerLevel": "ERROR",
+        "enableTCP6": "true",
+    }
+    return daemons.Daemon(
+        name=NAME,
+        purpose="The way into the metrics of this site",
+        command=(PROGRAM, *(f"-{key}={value}" for key, value in wanted.items() if key in known)),
+        secrets={
+            "door.yml": CONFIG,
+            "server.crt": authority.CERTIFICATE,
+            "server.key": authority.KEY,
+        },
+        environment_file=KEYS,
+        memory_mb=64,
+    )
+
+
+def url(address: str) -> str:
+    """Return where the door is."""
+    return f"https://{_bracketed(address)}:{PORT}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,131 @@
+"""Decide what this monitor scrapes, and which of this machine's files it uses for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import alerting
+import store
+from edgecloud.telemetry import exporter, scrape
+
+CREDENTIALS = "/run/credentials"
+"""Below it, systemd puts what it lends to a unit."""
+
+LENDABLE = (
+    "/var/lib/edge-microk8s/metrics-token",
+    "/var/snap/microk8s/current/certs/ca.crt",
+    "/var/snap/microk8s/current/certs/ca.remote.crt",
+)
+"""Files that a job of another charm may name. Any other would be ours to keep."""
+
+PER_TARGET = 15_000
+"""Series of one page; one process that goes wild does not take the budget of the site."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one unit offers for scraping."""
+
+    name: str
+    application: str
+    address: str
+    jobs: Any = ()
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Where a series is from, as Juju says it."""
+
+    model: str = ""
+    model_uuid: str = ""
+
+    def labels(self, application: str, unit: str) -> dict[str, str]:
+        """Return the labels of a unit's series."""
+        return {
+            "juju_model": self.model,
+            "juju_model_uuid": self.model_uuid,
+            "juju_application": application,
+            "juju_unit": unit,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is scraped, with what, and who is missing."""
+
+    jobs: tuple[scrape.Job, ...]
+    lent: Mapping[str, str]
+    """Name of a credential → file of this machine."""
+    expected: Mapping[str, int]
+    """Application → units that Juju knows."""
+    silent: tuple[str, ...] = ()
+    """Units of which nothing can be scraped."""
+
+
+def plan(
+    units: Iterable[Unit],
+    *,
+    own: Unit,
+    topology: Topology,
+    present: Collection[str],
+    daemon: str,
+    series: int,
+) -> Plan:
+    """Return what is scraped.
+
+    Args:
+        units: of other applications.
+        own: this unit.
+        topology: of the model.
+        present: files of this machine that are there, of those that may be lent.
+        daemon: the unit of systemd that scrapes.
+        series: of the whole site.
+    """
+    jobs = own_jobs(topology.labels(own.application, own.name))
+    expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
+    for unit in units:
+        expected[unit.application] = expected.get(unit.application, 0) + 1
+        offered = scrape.read(
+            unit.jobs,
+            address=unit.address,
+            labels=topology.labels(unit.application, unit.name),
+        )
+        usable = [_lend(job, present, lent, daemon) for job in offered]
+        found = [job for job in usable if job is not None]
+        if not found:
+            silent.append(unit.name)
+        jobs += found
+    limit = min(series, PER_TARGET)
+    thinned = [replace(job, series_limit=limit) for job in scrape.once_per_process(jobs)]
+    return Plan(tuple(thinned), lent, expected, tuple(silent))
+
+
+def own_jobs(labels: Mapping[str, str]) -> list[scrape.Job]:
+    """Return the jobs of this machine and of the monitor's own processes."""
+    ports: Sequence[tuple[str, int]] = (
+        ("node", exporter.PORT),
+        ("store", store.PORT),
+        ("rules", alerting.RULES_PORT),
+        ("alerts", alerting.PORT),
+    )
+    return [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports]
+
+
+def _lend(
+    job: scrape.Job, present: Collection[str], lent: dict[str, str], daemon: str
+) -> scrape.Job | None:
+    """Return a job that reads its files where they are lent; None if it cannot have them."""
+    places = dict[str, str]()
+    for path in filter(None, (job.ca_file, job.token_file)):
+        if path not in LENDABLE or path not in present:
+            return None
+        name = path.strip("/").replace("/", "-")
+        lent[name] = path
+        places[path] = f"{CREDENTIALS}/{daemon}.service/{name}"
+    return replace(
+        job,
+        ca_file=places.get(job.ca_file, ""),
+        token_file=places.get(job.token_file, ""),
+    )

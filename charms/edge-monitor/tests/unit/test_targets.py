@@ -1,0 +1,56 @@
+"""What is scraped of the units that Juju knows."""
+
+import targets
+from targets import Topology, Unit
+
+OWN = Unit("mon/0", "mon", "10.0.0.9")
+SITE = Topology("edge", "uuid")
+
+
+def planned(*units, present=(), series=30_000):
+    return targets.plan(
+        units, own=OWN, topology=SITE, present=present, daemon="edge-monitor-store", series=series
+    )
+
+
+def job(port, **more):
+    return {
+        "job_name": "j",
+        "static_configs": [{"targets": [f"localhost:{port}"], "labels": {}}],
+        **more,
+    }
+
+
+def test_given_a_unit_when_planned_then_its_series_say_where_juju_has_them_from():
+    plan = planned(Unit("k/1", "k", "10.0.0.1", [job(1338)]))
+
+    (labels,) = [
+        labels for each in plan.jobs for target, labels in each.targets if "1338" in target
+    ]
+    assert labels == {
+        "juju_model": "edge",
+        "juju_model_uuid": "uuid",
+        "juju_application": "k",
+        "juju_unit": "k/1",
+    }
+
+
+def test_given_a_unit_that_says_nothing_when_planned_then_it_is_expected_all_the_same():
+    plan = planned(Unit("k/0", "k", "10.0.0.1", [job(1)]), Unit("k/1", "k", "10.0.0.2", None))
+
+    assert plan.expected == {"mon": 1, "k": 2}
+    assert plan.silent == ("k/1",)
+
+
+def test_given_the_stock_charms_five_copies_when_planned_then_one_is_scraped():
+    copies = [job(16443), job(16443), job(16443), job(10250), job(10250)]
+
+    plan = planned(Unit("k/0", "k", "10.0.0.1", copies))
+
+    found = [target for each in plan.jobs for target, _ in each.targets if "10.0.0.1" in target]
+    assert found == ["10.0.0.1:10250"]
+
+
+def test_given_many_series_when_planned_then_no_target_may_take_them_all():
+    assert {each.series_limit for each in planned().jobs} == {targets.PER_TARGET}
+    assert {each.series_limit for each in planned(series=2000).jobs} == {2000}
