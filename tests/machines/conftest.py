@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "charms/edge-lxd/src"))
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "charms/edge-monitor/tests/unit"))
 
 import lxd_site
 

@@ -1,7 +1,9 @@
 """The charm on a simulated Pi."""
 
 import dataclasses
+import os
 import pathlib
+import shutil
 
 import pytest
 from ops import testing
@@ -9,6 +11,9 @@ from ops import testing
 import charm
 from edgecloud import host as machines
 from edgelab import pi
+
+# Stories are told by Prometheus' own tool. CI has it; a laptop may not.
+collect_ignore = [] if "CI" in os.environ or shutil.which("promtool") else ["test_rules_fire.py"]
 
 CHARM = pathlib.Path(charm.__file__).parents[1]
 
