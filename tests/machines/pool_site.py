@@ -93,7 +93,7 @@ def image(folder, *, app=""):
     )
 
 
-def make(site, name):
+def make(site, name, alias="node", app=""):
     """Start a daemon that has what a host of nodes has."""
     real = site.daemon(name, listens=False)
     bridge = f"{site.bridge}{name[:1]}"
@@ -107,15 +107,15 @@ def make(site, name):
     }
     profiles.ensure(real.api, "default", {}, devices)
     made = PoolSite(real, bridge, subnet)
-    fingerprint, _ = images.ensure(real.api, image(site.folder / f"image-{name}"))
-    images.ensure_alias(real.api, "node", fingerprint)
+    fingerprint, _ = images.ensure(real.api, image(site.folder / f"image-{name}", app=app))
+    images.ensure_alias(real.api, alias, fingerprint)
     return made
 
 
 @contextlib.contextmanager
-def site_of(site, name):
+def site_of(site, name, **image):
     """Yield such a daemon, and take its bridge away in the end."""
-    made = make(site, name)
+    made = make(site, name, **image)
     try:
         yield made
     finally:

@@ -15,6 +15,7 @@ import lxd_status
 from edgecloud import host as machines
 from edgecloud.host import failures, snap, systemd
 from edgecloud.interfaces import edge_component
+from edgecloud.lxd import daemon, errors
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class EdgeLxdCharm(ops.CharmBase):
             self.on[COMPONENT].relation_created,
         ):
             framework.observe(event, self._on_reconcile)
+        framework.observe(self.on.remove, self._on_remove)
+        framework.observe(self.on.switch_node_action, self._on_switch_node_action)
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
 
     # --- reconcile -------------------------------------------------------------------------
@@ -89,6 +92,28 @@ class EdgeLxdCharm(ops.CharmBase):
         """Run this charm again soon, without keeping a hook waiting."""
         name = f"edge-lxd-{self.unit.name.replace('/', '-')}"
         systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
+
+    def _on_remove(self, _: ops.RemoveEvent) -> None:
+        """Leave nothing of this charm on the machine."""
+        import switch_node
+
+        switch_node.remove(self._host)
+
+    # --- actions -----------------------------------------------------------------------------
+
+    def _on_switch_node_action(self, event: ops.ActionEvent) -> None:
+        """Move a workload to another instance; say why, without a traceback, if it did not."""
+        import switch_node  # No hook needs it.
+
+        at = daemon.find(self._host)
+        if at is None:
+            event.fail("LXD does not run on this machine yet")
+            return
+        try:
+            client = daemon.connect(self._host, at)
+            event.set_results(switch_node.run(self._host, client, event.params))
+        except (errors.LxdError, *EXPECTED) as e:
+            event.fail(str(e))
 
     # --- status ------------------------------------------------------------------------------
 
