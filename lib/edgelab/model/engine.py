@@ -43,6 +43,7 @@ class Engine:
 
     def __init__(self, world: pi.World, *, seed: int = 0):
         self.world = world
+        world.concurrent = True
         self.clock = world.clock
         self.random = random.Random(seed)
         self.applications: dict[str, entities.Application] = {}
@@ -98,7 +99,7 @@ class Engine:
                 left -= 1
                 if left <= 0 or self.clock.now() > deadline:
                     raise NotSettledError(self._unfinished())
-            due = self.next_due()
+            due = self.next_due(routine=False)
             if due is not None and due - self.clock.now() <= QUIET_HORIZON_S:
                 self.advance_to(due)
                 continue
@@ -125,8 +126,12 @@ class Engine:
         self.clock.advance(max(time - self.clock.now(), 0) + 0.001)
         self._catch_up()
 
-    def next_due(self) -> float | None:
-        """Return when a retry, a wake-up or a machine's own timer is due next."""
+    def next_due(self, *, routine: bool = True) -> float | None:
+        """Return when a retry, a wake-up or a machine's own timer is due next.
+
+        Args:
+            routine: count timers that fire again and again, whatever goes on.
+        """
         times = [
             unit.retry_at
             for unit in self.units.values()
@@ -140,7 +145,7 @@ class Engine:
         )
         times.extend(s.rotate_at for s in self.secrets.values() if s.rotate_at is not None)
         times.extend(time for time, _, _ in self._scheduled[:1])
-        world = self.world.next_due()
+        world = self.world.next_due(routine=routine)
         if world is not None:
             times.append(world)
         return min(times, default=None)
@@ -389,5 +394,6 @@ class Engine:
         return hook.kind
 
     def close(self) -> None:
-        """Free what the run holds on disk outside the world's folder."""
+        """End what still runs, and free what the run holds on disk outside the world's folder."""
+        self.world.close()
         self._dispatcher.close()

@@ -9,7 +9,15 @@ from edgelab.pi import durations, files
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
 
+_KERNEL_ARCHES = {"arm64": "aarch64", "amd64": "x86_64"}
 _CODENAMES = {"22.04": "jammy", "24.04": "noble", "25.10": "questing", "26.04": "resolute"}
+
+
+SYNCHRONISED = "/run/systemd/timesync/synchronized"
+"""Made when somebody told the machine the time, which takes an uplink; a boot forgets it."""
+UNATTENDED = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
+"""What changes packages on a fresh machine without being asked. Here it only is there."""
+_UNATTENDED = "[Unit]\nDescription=Change packages unasked\n"
 
 
 def make_tree(machine: machines.Machine) -> None:
@@ -28,6 +36,7 @@ def make_tree(machine: machines.Machine) -> None:
         files.write(machine, path, text)
     for path, text in _kernel(machine).items():
         files.write(machine, path, text)
+    _keep_time(machine)
     if machine.container_of is None:
         files.write(machine, "/dev/kmsg", "")
         if machine.arch == "arm64":
@@ -42,16 +51,23 @@ def boot(machine: machines.Machine) -> None:
     machine.booted_at = machine.world.clock.now()
     _write_boot_id(machine)
     files.write(machine, "/etc/hostname", machine.hostname + "\n")
+    _keep_time(machine)
     snapd.resume(machine)
     services.start_enabled(machine, ready_in=durations.NODE_READY_AFTER_BOOT)
     timers.rearm_at_boot(machine)
     systemd.start_enabled(machine)
 
 
+def _keep_time(machine: machines.Machine) -> None:
+    if machine.uplink:
+        files.write(machine, SYNCHRONISED, "")
+
+
 def lose_power(machine: machines.Machine) -> None:
     """Stop all that ran, at once."""
     from edgelab.pi import services, snapd, timers
 
+    machine.path(SYNCHRONISED).unlink(missing_ok=True)
     snapd.suspend(machine)
     services.drop_all(machine)
     machine.nft.clear()
@@ -70,6 +86,7 @@ def _identity(machine: machines.Machine) -> dict[str, str]:
             f"ID_LIKE=debian\nUBUNTU_CODENAME={codename}\n"
         ),
         "/etc/resolv.conf": "nameserver 192.0.2.53\n",
+        **{f"/usr/lib/systemd/system/{name}": _UNATTENDED for name in UNATTENDED},
     }
 
 
@@ -88,6 +105,7 @@ def _kernel(machine: machines.Machine) -> dict[str, str]:
         "/proc/self/mountinfo": "24 30 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
         "30 1 179:2 / / rw,relatime - ext4 /dev/mmcblk0p2 rw\n",
         "/proc/sys/kernel/random/boot_id": _boot_id(machine),
+        "/proc/sys/kernel/arch": _KERNEL_ARCHES.get(machine.arch, machine.arch) + "\n",
         "/proc/loadavg": "0.20 0.15 0.10 1/200 1000\n",
         "/proc/cpuinfo": "".join(f"processor\t: {core}\n\n" for core in range(machine.cores)),
     }

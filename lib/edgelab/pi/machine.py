@@ -49,6 +49,7 @@ class Machine:
     acknowledged: list[str] = dataclasses.field(default_factory=list[str])
     units: dict[str, state.Unit] = dataclasses.field(default_factory=dict[str, state.Unit])
     timers: dict[str, state.Timer] = dataclasses.field(default_factory=dict[str, state.Timer])
+    watches: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     node: state.Node | None = None
     nft: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     journal: list[str] = dataclasses.field(default_factory=list[str])

@@ -8,10 +8,13 @@ import pathlib
 import runpy
 import subprocess
 import sys
+import time
+import types
 import typing
+from collections.abc import Generator
 
 from edgecloud import host as hosts
-from edgelab.pi import files, x509
+from edgelab.pi import files, tasks, x509
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -51,22 +54,84 @@ def python(process: Process) -> int:
         words = words[1:]
     if not words or not files.exists(process.machine, words[0]):
         process.fail(f"python3: can't open file '{words[0] if words else ''}'", 2)
-    output, errors = io.StringIO(), io.StringIO()
-    former_host, former_words = hosts.use(process.machine.host()), sys.argv
-    sys.argv = words
-    try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+    stage = _Interpreter(process, words)
+    with tasks.staged(stage):
+        try:
             runpy.run_path(str(process.machine.path(words[0])), run_name="__main__")
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        hosts.use(former_host)
-        sys.argv = former_words
-    process.put(output.getvalue())
-    if errors.getvalue():
-        process.complain(errors.getvalue().rstrip("\n"))
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    process.put(stage.output.getvalue())
+    if stage.errors.getvalue():
+        process.complain(stage.errors.getvalue().rstrip("\n"))
     return code
+
+
+class _Interpreter:
+    """What a program finds: its own arguments, the machine as its host, simulated time.
+
+    It uses the modules of this lab, also where it was started by a charm that has its own.
+    """
+
+    def __init__(self, process: Process, words: list[str]):
+        self.output, self.errors = io.StringIO(), io.StringIO()
+        self._process, self._words = process, words
+        self._former: contextlib.ExitStack | None = None
+
+    def enter(self) -> None:
+        """Make the changes."""
+        stack = contextlib.ExitStack()
+        stack.enter_context(_own_modules())
+        stack.callback(hosts.use, hosts.use(self._process.machine.host()))
+        stack.enter_context(contextlib.redirect_stdout(self.output))
+        stack.enter_context(contextlib.redirect_stderr(self.errors))
+        stack.enter_context(_swapped(sys, "argv", self._words))
+        stack.enter_context(_swapped(time, "sleep", self._process.spend))
+        stack.enter_context(_swapped(time, "monotonic", self._process.machine.world.clock.now))
+        self._former = stack
+
+    def leave(self) -> None:
+        """Take them back."""
+        assert self._former is not None
+        self._former.close()
+
+
+@contextlib.contextmanager
+def _swapped(owner: object, name: str, value: object) -> Generator[None]:
+    former = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, former)
+
+
+@contextlib.contextmanager
+def _own_modules() -> Generator[None]:
+    if sys.modules.get(hosts.__name__) is hosts:
+        yield
+        return
+    hidden = _take()
+    sys.modules.update(_OWN)
+    try:
+        yield
+    finally:
+        _OWN.update(_take())
+        sys.modules.update(hidden)
+
+
+def _take() -> dict[str, types.ModuleType]:
+    """Remove the shared package from the interpreter, and return its modules."""
+    package = hosts.__name__.partition(".")[0]
+    names = [name for name in sys.modules if name.partition(".")[0] == package]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+_OWN = {
+    name: module
+    for name, module in sys.modules.items()
+    if name.partition(".")[0] == hosts.__name__.partition(".")[0]
+}
 
 
 def openssl(process: Process) -> int:

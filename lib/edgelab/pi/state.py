@@ -66,6 +66,8 @@ class Unit:
     active: bool = False
     failed: bool = False
     masked: bool = False
+    running: bool = False
+    """Whether its command runs now, and nobody waits for a second one."""
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 
-from edgelab.pi import calendars, services, state, timers
+from edgelab.pi import calendars, services, state, timers, watches
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -139,6 +139,10 @@ def _start_one(process: Process, name: str, *, again: bool) -> int:
         unit.active = True
         timers.arm_file(machine, name)
         return 0
+    if name.endswith(".path"):
+        unit.active = True
+        watches.arm(machine, name)
+        return 0
     return _run_service(process, name, unit)
 
 
@@ -150,12 +154,18 @@ def _run_service(process: Process, name: str, unit: state.Unit) -> int:
     if "Type=oneshot" not in text or not command:
         unit.active = True
         return 0
-    code = 203
+    if unit.running:
+        return 0  # A second start waits for the first one, and is then already done.
+    code, boots, unit.running = 203, machine.boots, True
     try:
         result = machine.world.run(machine, command, timeout_s=process.timeout_s)
         code = result.returncode
     except FileNotFoundError:
         machine.log(name, f"Failed to locate executable {command[0]}")
+    finally:
+        if machine.boots == boots:
+            unit.running = False
+            timers.rearm_after(machine, name)
     unit.failed = code != 0
     unit.active = code == 0 and "RemainAfterExit=yes" in text
     if code:
@@ -173,7 +183,7 @@ def _stop(process: Process, names: list[str], flags: list[str]) -> int:
             services.stop(machine, _daemon(name))
             continue
         known = name in machine.units or _exists(machine, name)
-        if timers.disarm(machine, name):
+        if timers.disarm(machine, name) or machine.watches.pop(name, None) is not None:
             known = True
         if not known:
             process.complain(f"Failed to stop {name}: Unit {name} not loaded.")

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import typing
 
-from edgelab.pi import calendars, faults, files, state
+from edgelab.pi import calendars, faults, files, process, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -31,11 +31,17 @@ def span(text: str) -> float:
     return sum(float(number) * _SPANS[unit] for number, unit in parts)
 
 
-def armed(machine: machines.Machine) -> list[tuple[float, list[str]]]:
-    """Return when the machine's timers are due, and for what, in order."""
+def armed(machine: machines.Machine, *, routine: bool = True) -> list[tuple[float, list[str]]]:
+    """Return when the machine's timers are due, and for what, in order.
+
+    Args:
+        machine: whose timers.
+        routine: list those, too, that fire again and again, whatever goes on.
+    """
     if not machine.timers:
         return []
-    found = [(timer.due, _command(machine, timer)) for timer in machine.timers.values()]
+    wanted = [t for t in machine.timers.values() if routine or not _is_routine(machine, t)]
+    found = [(timer.due, _command(machine, timer)) for timer in wanted]
     return sorted(entry for entry in found if not math.isinf(entry[0]))
 
 
@@ -58,13 +64,16 @@ def rearm_at_boot(machine: machines.Machine) -> None:
         if unit.enabled and name.endswith(".timer"):
             unit.active = True
             arm_file(machine, name, at_boot=True)
+        elif unit.enabled and name.endswith(".path"):
+            unit.active = True
 
 
 def forget_transient(machine: machines.Machine) -> None:
     """Lose what only lived in memory: armed timers, and what ran."""
     machine.timers.clear()
+    machine.watches.clear()
     for unit in machine.units.values():
-        unit.active = False
+        unit.active = unit.running = False
 
 
 def take_due(world: worlds.World) -> list[tuple[machines.Machine, list[str]]]:
@@ -94,12 +103,24 @@ def hook_of(command: list[str]) -> tuple[str, str] | None:
 def run_command(machine: machines.Machine, command: list[str]) -> None:
     """Run what a timer is for. What goes wrong is in the journal, and nobody waits for it."""
     try:
-        result = machine.world.run(machine, command, timeout_s=_HOUR)
-    except (FileNotFoundError, subprocess.TimeoutExpired, faults.PowerCut) as error:
+        result = machine.world.run(machine, command, timeout_s=_start_s(machine, command))
+    except (
+        FileNotFoundError,
+        subprocess.TimeoutExpired,
+        faults.PowerCut,
+        process.Endless,
+    ) as error:
         machine.log("systemd", f"{command[0]}: {error}")
         return
     if result.returncode:
         machine.log("systemd", f"{command[0]}: exited with {result.returncode}")
+
+
+def _start_s(machine: machines.Machine, command: list[str]) -> float:
+    """Return how long systemd waits for what it starts."""
+    settings = _section(machine, command[-1], "Service") if command[1:2] == ["start"] else {}
+    text = settings.get("TimeoutStartSec", [f"{_HOUR:.0f}"])[-1]
+    return math.inf if text == "infinity" else span(text)
 
 
 def unit_text(machine: machines.Machine, name: str) -> str:
@@ -118,9 +139,39 @@ def service_command(machine: machines.Machine, name: str) -> list[str]:
 def _command(machine: machines.Machine, timer: state.Timer) -> list[str]:
     if timer.command:
         return timer.command
-    settings = _section(machine, timer.name, "Timer")
-    service = settings.get("Unit", [timer.name.replace(".timer", ".service")])[-1]
-    return ["/usr/bin/systemctl", "start", service]
+    return ["/usr/bin/systemctl", "start", started_by(machine, timer.name)]
+
+
+def started_by(machine: machines.Machine, name: str) -> str:
+    """Return the service that a timer or a path unit starts."""
+    stem, _, kind = name.rpartition(".")
+    settings = _section(machine, name, kind.capitalize())
+    return settings.get("Unit", [f"{stem}.service"])[-1]
+
+
+def watched_by(machine: machines.Machine, name: str) -> list[str]:
+    """Return the files whose change makes a path unit start its service."""
+    return _section(machine, name, "Path").get("PathChanged", [])
+
+
+def rearm_after(machine: machines.Machine, service: str) -> None:
+    """Let the timers count that start a service so long after it ended."""
+    now = machine.world.clock.now()
+    for timer in machine.timers.values():
+        spans = _spans(machine, timer)
+        if spans and started_by(machine, timer.name) == service:
+            timer.due = now + min(map(span, spans))
+
+
+def _is_routine(machine: machines.Machine, timer: state.Timer) -> bool:
+    return bool(_spans(machine, timer))
+
+
+def _spans(machine: machines.Machine, timer: state.Timer) -> list[str]:
+    """Return how long after the end of its service a timer starts it again."""
+    if timer.transient:
+        return []
+    return _section(machine, timer.name, "Timer").get("OnUnitInactiveSec", [])
 
 
 def _after_firing(machine: machines.Machine, timer: state.Timer, now: float) -> None:
@@ -153,7 +204,8 @@ def _next(
     if not last or at_boot:
         due += [max(machine.booted_at + span(text), now) for text in settings.get("OnBootSec", [])]
         due += [now + span(text) for text in settings.get("OnActiveSec", [])]
-    due += [max(last, now) + span(text) for text in settings.get("OnUnitActiveSec", []) if last]
+    again = (*settings.get("OnUnitActiveSec", []), *settings.get("OnUnitInactiveSec", []))
+    due += [max(last, now) + span(text) for text in again if last]
     return min(due, default=math.inf)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import pathlib
@@ -24,7 +25,9 @@ from edgelab.pi import (
     machine,
     process,
     store,
+    tasks,
     timers,
+    watches,
 )
 from edgelab.pi.clock import Clock, RealClock
 
@@ -68,6 +71,10 @@ class World:
         self.calls: list[Call] = []
         self.drawn = 0
         self.executable = ""
+        self.concurrent = False
+        """Whether what timers start runs beside everything else, as somebody drives the world who
+        asks what is due; otherwise it is over before :meth:`fire_due` returns."""
+        self._tasks: list[tasks.Task] = []
         self._call_effects: dict[int, faults.Effect] = {}
         self._changed_at: float | None = self.clock.now()
         self._ticked = self.clock.now()
@@ -178,7 +185,11 @@ class World:
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass while a command runs; the rest of the world goes on meanwhile."""
-        self.clock.advance(seconds)
+        task = tasks.current()
+        if task is not None and task.alive and seconds >= tasks.SHORTEST_S:
+            task.wait(seconds)
+        else:
+            self.clock.advance(seconds)
         self.catch_up()
 
     def touch(self) -> None:
@@ -212,10 +223,20 @@ class World:
         """Return when the background has to look next."""
         return self._next if self._changed_at is None else min(self._changed_at, self._next)
 
-    def next_due(self) -> float | None:
-        """Return when something would next change by itself or a timer would fire, if ever."""
+    def next_due(self, *, routine: bool = True) -> float | None:
+        """Return when something would next change by itself or a timer would fire, if ever.
+
+        Args:
+            routine: count timers that fire again and again, whatever goes on.
+        """
         self.catch_up()
-        due = min((self._next, *(moment for moment, _ in self._armed())))
+        running = [item for item in self.machines.values() if item.powered]
+        moments = [self._next, *(task.due for task in self._tasks)]
+        for item in running:
+            moments += [moment for moment, _ in timers.armed(item, routine=routine)]
+        if any(watches.has_fired(item) for item in running):
+            moments.append(self.clock.now())
+        due = min(moments)
         return None if math.isinf(due) else due
 
     def timers(self, where: machine.Machine | str) -> list[tuple[float, list[str]]]:
@@ -227,17 +248,37 @@ class World:
         """Run what timers are due for, in order; return the hooks among it, not yet run."""
         asked: list[Dispatch] = []
         self.catch_up()
-        for found, command in timers.take_due(self):
+        for found, command in (*timers.take_due(self), *watches.take_due(self)):
             dispatch = timers.hook_of(command)
             if dispatch is not None:
                 asked.append(Dispatch(found, *dispatch))
             elif found.powered:
-                timers.run_command(found, command)
+                self._start(found, command)
+        self._go_on()
         return asked
 
-    def _armed(self) -> list[tuple[float, list[str]]]:
-        running = (item for item in self.machines.values() if item.powered)
-        return [entry for item in running for entry in timers.armed(item)]
+    def _start(self, where: machine.Machine, command: list[str]) -> None:
+        if self.concurrent:
+            work = functools.partial(timers.run_command, where, command)
+            self._tasks.append(tasks.Task(where, work))
+        else:
+            timers.run_command(where, command)
+
+    def _go_on(self) -> None:
+        """Let every program that waited for long enough run until it waits again."""
+        while due := [task for task in self._tasks if self._is_due(task)]:
+            task = min(due, key=lambda each: each.due)
+            task.go_on()
+            self._tasks = [each for each in self._tasks if not each.done]
+
+    def _is_due(self, task: tasks.Task) -> bool:
+        return task.due <= self.clock.now() or not task.alive
+
+    def close(self) -> None:
+        """End every program that still waits."""
+        for task in self._tasks:
+            task.abandon()
+        self._tasks.clear()
 
     # Chance, and what lies on disk.
 
