@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
+import re
 import subprocess
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ QUERY_S = 60
 CHANGE_S = 1800
 """A Pi with a slow card and a slow uplink needs many minutes to install a snap."""
 
+_NONE = re.compile("no matching snaps|no snaps are installed", re.IGNORECASE)
 _HOLD_DAYS = 60
 """As far ahead as a snapd that knows no ``--hold`` lets refreshes be put off."""
 
@@ -48,12 +50,25 @@ def info(host: host.Host, name: str) -> Snap | None:
     try:
         text = host.run((SNAP, "list", name), timeout_s=QUERY_S).stdout
     except subprocess.CalledProcessError as error:
-        if "no matching snaps" in error.stderr or "no snaps are installed" in error.stderr:
+        if _NONE.search(error.stderr):
             return None
         raise SnapError(failures.explain(error, "snap list")) from error
     except failures.FAILURES as error:
         raise SnapError(failures.explain(error, "snap list")) from error
     return next((snap for snap in map(_parse, text.splitlines()[1:]) if snap.name == name), None)
+
+
+def installed(host: host.Host) -> tuple[Snap, ...]:
+    """Return every installed snap."""
+    try:
+        text = host.run((SNAP, "list"), timeout_s=QUERY_S).stdout
+    except subprocess.CalledProcessError as error:
+        if _NONE.search(error.stderr):
+            return ()
+        raise SnapError(failures.explain(error, "snap list")) from error
+    except failures.FAILURES as error:
+        raise SnapError(failures.explain(error, "snap list")) from error
+    return tuple(map(_parse, text.splitlines()[1:]))
 
 
 def install(
