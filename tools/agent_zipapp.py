@@ -1,4 +1,4 @@
-"""Build the node's agent as one file that Python runs, byte for byte the same from the same tree.
+"""Build the node's agent as one file that Python runs, and refuse what it may not import.
 
 Usage: ``python tools/agent_zipapp.py [TARGET]``
 """
@@ -6,33 +6,16 @@ Usage: ``python tools/agent_zipapp.py [TARGET]``
 from __future__ import annotations
 
 import ast
-import io
 import pathlib
 import sys
-import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib"
 TARGET = ROOT / "dist" / "edge-agent.pyz"
-PACKAGES = ("agent", "host", "metrics", "rollout")
-SHEBANG = b"#!/usr/bin/python3\n"
-MAIN = """\
-import sys
 
-from edgecloud.agent import main
+sys.path.insert(0, str(LIBRARY))
 
-sys.exit(main.main())
-"""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-
-
-def sources() -> list[pathlib.Path]:
-    """Return the modules that the agent is made of, in order."""
-    package = LIBRARY / "edgecloud"
-    found = [package / "__init__.py"]
-    for name in PACKAGES:
-        found += (package / name).rglob("*.py")
-    return sorted(found)
+from edgecloud.agent import archive  # noqa: E402
 
 
 def foreign_imports(path: pathlib.Path) -> set[str]:
@@ -48,22 +31,11 @@ def foreign_imports(path: pathlib.Path) -> set[str]:
 
 def build() -> bytes:
     """Return the content of the file."""
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, "__main__.py", MAIN.encode())
-        for path in sources():
-            foreign = foreign_imports(path)
-            if foreign:
-                sys.exit(f"{path.relative_to(ROOT)} imports {', '.join(sorted(foreign))}")
-            _add(archive, path.relative_to(LIBRARY).as_posix(), path.read_bytes())
-    return SHEBANG + memory.getvalue()
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)
+    for path in archive.sources(LIBRARY):
+        foreign = foreign_imports(path)
+        if foreign:
+            sys.exit(f"{path.relative_to(ROOT)} imports {', '.join(sorted(foreign))}")
+    return archive.build(LIBRARY)
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edgecloud import host
-from edgecloud.agent import ballast, effects, exchange, facts, healing, health, journal, seen
+from edgecloud.agent import ballast, bell, effects, exchange, facts, healing, health, journal, seen
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, EffectError
 from edgecloud.rollout import messages, node, orders, state
@@ -158,3 +158,4 @@ class Agent:
         except OSError as e:
             # The journal is what counts; a report that finds no room comes with the next wake-up.
             self.problem = str(e)
+        bell.ring(self.machine, self.settings, report)

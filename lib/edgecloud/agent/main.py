@@ -70,7 +70,7 @@ def lock(machine: host.Host) -> Generator[None]:
 
 def _wake(machine: host.Host, words: Words) -> int:
     with lock(machine):
-        agent.Agent(machine, settings.read(machine)).wake()
+        agent.Agent(machine, settings.read(machine), sleep=time.sleep).wake()
     return 0
 
 

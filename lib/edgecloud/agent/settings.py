@@ -31,6 +31,8 @@ class Settings:
     """Kernel modules that must be loaded for the node to be well."""
     slots: dict[str, str] = field(default_factory=dict[str, str])
     """For a machine with two systems: ``a`` and ``b``, and ``boot`` where their kernels lie."""
+    unit: str = ""
+    """The unit of the charm that publishes what the agent says; empty where there is none."""
     lamp: str = ""
     """The LED that blinks when the agent is at its wit's end."""
 

@@ -288,6 +288,12 @@ class NodeUpgradeRequirer:
                 return databag.load(SlipContent, content or {}).order
         return next((entry for entry in said.orders if entry.node == node), None)
 
+    def said(self) -> NodeReport:
+        """Return what this unit published before."""
+        for relation in self._charm.model.relations[self._endpoint]:
+            return databag.load(NodeReport, relation.data[self._charm.unit])
+        return NodeReport()
+
     def publish(self, report: NodeReport) -> bool:
         """Say what this node is and where it stands. Return whether it is news."""
         said = dataclasses.replace(report, schema=SCHEMA, slips=True)
