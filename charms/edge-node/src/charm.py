@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Be the hands of this machine: carry orders to its agent, and tell what becomes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable
+
+import ops
+
+import cluster_sight
+import identity
+import machine_facts
+import node_options
+import node_status
+import program
+import relay
+import stillness
+from edgecloud import host as machines
+from edgecloud.agent import bell, hardware, journal, paths, rejoin
+from edgecloud.agent import settings as agent_settings
+from edgecloud.host import failures, files
+from edgecloud.interfaces import edge_component, node_upgrade
+from edgecloud.rollout import messages
+
+logger = logging.getLogger(__name__)
+
+COMPONENT = "component"
+CONTROLLER = "controller"
+
+EXPECTED = (failures.WorkloadError, OSError, relay.RelayError, journal.JournalError)
+"""What fails now and then on a small machine; it is said in the status and tried again."""
+
+
+class EdgeNodeCharm(ops.CharmBase):
+    """Everything that disturbs this machine is done by the agent; this only exchanges files."""
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self._host = machines.this()
+        self._component = edge_component.ComponentRequirer(self, COMPONENT)
+        self._controller = node_upgrade.NodeUpgradeRequirer(self, CONTROLLER)
+        self._troubles: list[str] = []
+        self._waits_for = ""
+
+        for event in (
+            self.on.install,
+            self.on.start,
+            self.on.config_changed,
+            self.on.upgrade_charm,
+            self.on.update_status,
+            self.on.secret_changed,
+            self.on[COMPONENT].relation_created,
+            self.on[COMPONENT].relation_changed,
+            self.on[CONTROLLER].relation_created,
+            self.on[CONTROLLER].relation_changed,
+            self.on[CONTROLLER].relation_broken,
+        ):
+            framework.observe(event, self._on_reconcile)
+        framework.observe(self.on.stop, self._on_stop)
+        framework.observe(self.on.remove, self._on_remove)
+        for name in self.meta.actions:
+            action = getattr(self.on, f"{name.replace('-', '_')}_action")
+            framework.observe(action, self._on_action)
+        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+
+    # --- reconcile -------------------------------------------------------------------------
+
+    def _on_reconcile(self, _: ops.EventBase) -> None:
+        """Bring the agent and what it is told, and what it says, to where they should be."""
+        if self._rival:
+            return
+        self._attempt(self._install)
+        if self._who is not None:
+            self._attempt(self._settle)
+            self._attempt(self._tell_agent)
+            self._attempt(self._tell_controller)
+        self._attempt(self._keep_still)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Take a step; note what is expected to fail now and then instead of failing the hook."""
+        try:
+            step()
+        except EXPECTED as e:
+            logger.warning("%s: %s", step.__name__.strip("_").replace("_", " "), e)
+            self._troubles.append(" ".join(str(e).split()))
+
+    def _install(self) -> None:
+        """Ensure that this machine is ours and runs this charm's agent."""
+        machine_facts.claim(self._host, self.unit.name)
+        program.ensure(self._host)
+
+    def _settle(self) -> None:
+        """Tell the agent its place in the site; wrong options leave the former ones in force."""
+        options, who = self._options, self._who
+        if options is None or who is None:
+            return
+        settings = identity.settings(who, self._board, options, self.unit.name)
+        relay.ensure_signers(self._host, options.signers)
+        agent_settings.write(self._host, settings)
+
+    def _tell_agent(self) -> None:
+        """Ask the principal for what the agent needs, and hand the order on once it is there."""
+        published, component = self._published, self._kubernetes
+        order = published.order if published else None
+        self._component.ask(relay.wishes(order, self._outbox.report, component))
+        if published is None or not self._is_settled:
+            return
+        alone = len(rejoin.member_addresses(self._host)) < 2
+        self._waits_for = relay.missing(published, component, self._host.now(), alone=alone)
+        if not self._waits_for:
+            relay.hand_on(self._host, published)
+
+    def _tell_controller(self) -> None:
+        """Say what this machine is and where its upgrade stands."""
+        who, options = self._who, self._options
+        if who is None or not self._controller.related:
+            return
+        report = self._outbox.report
+        if self._waits_for and not report.reason:
+            report = dataclasses.replace(report, reason=f"waits for {self._waits_for}")
+        known = options or node_options.NodeOptions()
+        measured = identity.measured_s(journal.chain(self._host))
+        machine = identity.machine(who, self._board, known, report.version, measured)
+        said = node_upgrade.describe(report, who.name, machine, address=self._address)
+        settings = agent_settings.read(self._host)
+        self._controller.publish(
+            dataclasses.replace(
+                said,
+                clock=hardware.is_clock_trusted(self._host, settings),
+                foreign=hardware.foreign(self._host) or None,
+                cluster=self._view,
+            )
+        )
+        if self._outbox.spoke:
+            bell.took(self._host, self._outbox.report)
+
+    def _keep_still(self) -> None:
+        """Let nothing move here but by a plan."""
+        stillness.ensure_unattended(self._host, stopped=self._has_plan)
+        options = self._options
+        if options is not None:
+            stillness.ensure_held(self._host, wanted=options.hold_snaps)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _on_stop(self, _: ops.StopEvent) -> None:
+        """Leave only when nothing is half done: nobody else would end it."""
+        if self._rival or program.is_safe(self._host):
+            return
+        logger.error("not leaving yet: the agent is in the middle of an upgrade")
+        self.unit.status = ops.BlockedStatus("not leaving before the agent ended its upgrade")
+        # Juju runs a hook that failed again, and the departure goes through once it is safe.
+        raise SystemExit(1)
+
+    def _on_remove(self, _: ops.RemoveEvent) -> None:
+        """Take the agent off, and set free what was held."""
+        if self._rival:
+            return
+        self._attempt(lambda: stillness.release(self._host))
+        self._attempt(lambda: program.remove(self._host))
+        machine_facts.release(self._host, self.unit.name)
+
+    # --- actions and status --------------------------------------------------------------------
+
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        """Run an action; say why, without a traceback, if it is refused."""
+        if self._rival:
+            event.fail(f"{self._rival} has this machine")
+            return
+        import actions  # No hook needs it.
+
+        name = event.handle.kind.removesuffix("_action").replace("_", "-")
+        try:
+            event.set_results(actions.ACTIONS[name](actions.Context(self._host, event.params)))
+        except EXPECTED as e:
+            event.fail(str(e))
+
+    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
+        line = node_status.judge(self._facts)
+        event.add_status(ops.StatusBase.from_name(line.status, line.message))
+
+    @property
+    def _facts(self) -> node_status.Facts:
+        who, outbox = self._who, self._outbox
+        return node_status.Facts(
+            problems=tuple(self._option_problems),
+            rival=self._rival,
+            name=who.name if who else "",
+            installed=not program.is_outdated(self._host),
+            spoke=outbox.spoke,
+            report=outbox.report,
+            state=outbox.state,
+            agent_problem=outbox.problem,
+            waits_for=self._waits_for,
+            veto=files.read(self._host, paths.VETO).strip(),
+            troubles=tuple(self._troubles),
+        )
+
+    # --- what is known in this hook ------------------------------------------------------------
+
+    @functools.cached_property
+    def _rival(self) -> str:
+        return machine_facts.rival(self._host, self.unit.name)
+
+    @functools.cached_property
+    def _checked(self) -> tuple[node_options.NodeOptions | None, list[str]]:
+        try:
+            return self.load_config(node_options.NodeOptions), []
+        except node_options.OptionError as e:
+            return None, list(e.problems)
+
+    @property
+    def _options(self) -> node_options.NodeOptions | None:
+        return self._checked[0]
+
+    @property
+    def _option_problems(self) -> list[str]:
+        return self._checked[1]
+
+    @functools.cached_property
+    def _board(self) -> identity.Board:
+        return machine_facts.board(self._host)
+
+    @functools.cached_property
+    def _who(self) -> identity.Identity | None:
+        return identity.identify(self._component.components(), self._board)
+
+    @property
+    def _kubernetes(self) -> edge_component.Component | None:
+        return self._who.kubernetes if self._who else None
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the agent knows its machine; before that, an order would mean nothing to it."""
+        return bool(agent_settings.read(self._host).name)
+
+    @functools.cached_property
+    def _outbox(self) -> relay.Outbox:
+        return relay.outbox(self._host)
+
+    @functools.cached_property
+    def _published(self) -> node_upgrade.Published | None:
+        return self._controller.order(self._who.name) if self._who else None
+
+    @property
+    def _has_plan(self) -> bool:
+        """Whether a plan is live on this site, so that nobody else may change its machines."""
+        if self._controller.orders().live:
+            return True
+        published = self._published
+        return published is not None and published.order.verb is not messages.Verb.FORGET
+
+    @functools.cached_property
+    def _view(self) -> node_upgrade.ClusterView | None:
+        """What the cluster looks like from here, while a plan makes that matter."""
+        who, component = self._who, self._kubernetes
+        if who is None or not who.is_control_plane or component is None or not self._has_plan:
+            return None
+        kubeconfig = agent_settings.read(self._host).kubeconfig
+        seen = cluster_sight.look(self._host, kubeconfig)
+        return cluster_sight.to_publish(seen, self._controller.said().cluster, self._host.now())
+
+    @property
+    def _address(self) -> str:
+        binding = self.model.get_binding(CONTROLLER)
+        return str(binding.network.bind_address) if binding else ""
+
+
+if __name__ == "__main__":  # pragma: nocover
+    ops.main(EdgeNodeCharm)

@@ -1,0 +1,81 @@
+"""Keep the agent's program on this machine the one that this charm brought, at safe moments."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+
+from edgecloud import host as machines
+from edgecloud.agent import archive, journal, main, paths, units
+from edgecloud.host import files
+from edgecloud.rollout import state
+
+DIGEST = "/var/lib/edge-node/program"
+LEFT = (paths.SETTINGS, paths.INBOX, paths.OUTBOX, paths.REJOIN, paths.SEEN)
+"""What means nothing without the agent. Journal and backups stay: they are evidence."""
+
+_LIBRARY = pathlib.Path(archive.__file__).resolve().parents[2]
+_SAFE = state.RESTING | state.UNTOUCHED | {state.State.SOAKING}
+
+
+def ensure(host: machines.Host) -> bool:
+    """Put program and units in place. Return false if that has to wait for the agent.
+
+    The program is replaced only while no wake-up runs, and not in the middle of an upgrade: the
+    one that began it ends it.
+    """
+    wanted = sources_digest()
+    if files.read(host, DIGEST).strip() != wanted or not host.exists(units.PROGRAM):
+        if not is_safe(host):
+            return False
+        try:
+            with main.lock(host):
+                _install(host, archive.build(_LIBRARY))
+        except main.BusyError:
+            return False
+        host.write(DIGEST, wanted + "\n")
+    units.ensure(host)
+    return True
+
+
+def is_safe(host: machines.Host) -> bool:
+    """Return whether the agent may be replaced or taken away now."""
+    node = journal.Journal(host).node
+    return node is None or node.state in _SAFE
+
+
+def is_outdated(host: machines.Host) -> bool:
+    """Return whether another program than this charm's is in place."""
+    return files.read(host, DIGEST).strip() != sources_digest()
+
+
+def remove(host: machines.Host) -> None:
+    """Take the agent off this machine, and every secret that was left for it."""
+    units.remove(host)
+    for path in (units.PROGRAM, DIGEST, *LEFT):
+        host.remove(path)
+
+
+def sources_digest() -> str:
+    """Return what tells one program from another, for the price of reading its sources' sizes."""
+    found = hashlib.sha256()
+    for path in archive.sources(_LIBRARY):
+        status = path.stat()
+        name = path.relative_to(_LIBRARY).as_posix()
+        found.update(f"{name} {status.st_size} {int(status.st_mtime)}\n".encode())
+    return found.hexdigest()
+
+
+def _install(host: machines.Host, content: bytes) -> None:
+    """Put the file in place in one step: the host writes text only."""
+    target = host.path(units.PROGRAM)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.chmod(0o755)
+    part.replace(target)
+    journal.sync_folder(target.parent)

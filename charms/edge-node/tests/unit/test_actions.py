@@ -1,0 +1,77 @@
+"""What operators ask of one node: answers from this machine alone, and no secret in any."""
+
+import json
+
+import pytest
+from conftest import WORKER
+from hypothesis import given
+from hypothesis import strategies as st
+
+import actions
+from edgecloud.agent import heal, healing
+from edgecloud.agent import paths as agent_paths
+from edgecloud.host import files
+from edgelab import pi
+
+TOKEN = "d2f0a1b3c4e5968778695a4b3c2d1e0f"
+
+
+@pytest.fixture
+def ready(node):
+    return node.runs(WORKER).event("install").wake().event()
+
+
+def test_given_a_resting_node_when_asked_then_it_says_what_it_is(ready):
+    said = ready.act("node-status", format="json")["status"]
+
+    found = json.loads(said)
+    assert (found["name"], found["state"], found["vetoed"]) == ("pi-0", "idle", "no")
+    assert "kubelet" in found["required-checks-that-fail"]
+
+
+def test_given_a_resting_node_when_asked_for_text_then_each_line_is_one_fact(ready):
+    lines = ready.act("node-status", format="text")["status"].splitlines()
+
+    assert any(line.split() == ["state", "idle"] for line in lines)
+
+
+def test_given_a_veto_when_given_and_taken_back_then_the_agent_sees_both(ready):
+    ready.act("veto", reason="exam week")
+    during = ready.veto
+    ready.act("unveto")
+
+    assert (during, ready.veto) == ("exam week\n", "")
+
+
+def test_given_remedies_that_were_tried_when_asked_then_each_is_told(ready):
+    tried = heal.Tried(heal.Rung.REBOOT.value, 1_800_000_000, "disk")
+    files.write_state(ready.host, agent_paths.HEALING, heal.write(heal.History((tried,))))
+
+    said = ready.act("heal-history")
+
+    assert said["history"] == "2027-01-15 08:00:00Z  reboot  because of disk"
+    assert healing.look(ready.host).tried == (tried,)
+
+
+def test_given_secrets_on_the_machine_when_support_is_collected_then_none_is_in_it(ready):
+    ready.host.write(agent_paths.REJOIN, json.dumps({"urls": [f"10.0.0.1:25000/{TOKEN}"]}))
+    ready.machine.log("edge-agent", f"joining by 10.0.0.1:25000/{TOKEN}/0a1b2c")
+
+    file = ready.act("collect-support")["file"]
+
+    assert TOKEN not in ready.host.read(file)
+    assert "joining by 10.0.0.1:" in ready.host.read(file)
+    assert ready.host.path(file).stat().st_mode & 0o777 == 0o600
+
+
+def test_given_a_log_that_cannot_be_read_when_support_is_collected_then_it_says_so(ready):
+    ready.machine.faults.add(pi.Fault(("/usr/bin/journalctl",), pi.fail(1, "no journal")))
+
+    file = ready.act("collect-support")["file"]
+
+    assert "no journal" in ready.host.read(file)
+
+
+@given(st.from_regex(r"[0-9a-f]{32}", fullmatch=True), st.text(max_size=20))
+def test_given_any_token_in_an_address_when_redacted_then_it_is_gone(token, around):
+    assert token not in actions.redacted(f"{around} 10.0.0.1:25000/{token}/00ff {around}")
