@@ -7,10 +7,9 @@ import secrets
 
 import lxd_site
 
-import node_profile
 import pool_plan
+import pool_profile
 import pools
-from edgecloud import host
 from edgecloud.lxd import guest, images, instances, networks, profiles, storage
 
 APPLETS = ("dd", "httpd", "ifconfig", "kill", "mkdir", "nc", "ps", "rm", "test", "touch", "wget")
@@ -28,7 +27,7 @@ LEASE = """\
 [ "$1" = bound ] && ip address add $ip/$mask dev eth0
 exit 0
 """
-SHAPE = node_profile.Shape(cpu=1, memory="512MiB", disk="300MiB")
+SHAPE = pool_profile.Shape(cpu=1, memory="512MiB", disk="300MiB")
 
 
 @dataclasses.dataclass
@@ -45,7 +44,7 @@ class PoolSite:
         return self.daemon.api
 
     def pool(self, shape=SHAPE):
-        ground = pools.ground(self.api, host.LocalHost())
+        ground = pools.ground(self.api)
         return pools.Pool(self.api, self.unit, shape, "node", ground)
 
     def converge(self, size, shape=SHAPE):

@@ -27,7 +27,7 @@ _FIRST_PRIORITY = 1000
 
 @dataclass(frozen=True)
 class Ground:
-    """What a node stands on: storage, network and modules of this machine."""
+    """What a node stands on: storage and network of this machine."""
 
     storage: str
     """The pool in which its disk lies."""
@@ -37,8 +37,6 @@ class Ground:
     """Of a bridge that LXD manages, with the bridge's own address; empty if the LAN gives them."""
     taken: frozenset[str] = frozenset()
     """Addresses in that subnet that are somebody else's."""
-    modules: tuple[str, ...] = ()
-    """Kernel modules that nodes need, as far as this machine has them."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ def free_address(subnet: str, taken: Collection[str]) -> str:
     raise LookupError(f"{network} has no address left")
 
 
-def config(unit: str, node: Node, ground: Ground, made_of: str = "") -> dict[str, str | None]:
+def config(unit: str, node: Node, made_of: str = "") -> dict[str, str | None]:
     """Return the keys that an instance has for itself; one that is None must not be there."""
     return {
         OWNER: unit,
@@ -189,7 +187,6 @@ def config(unit: str, node: Node, ground: Ground, made_of: str = "") -> dict[str
         "boot.autostart": "true",
         "boot.autostart.priority": str(node.priority),
         "boot.stop.priority": str(node.slot),
-        "linux.kernel_modules": ",".join(ground.modules) or None,
     }
 
 

@@ -6,9 +6,8 @@ import contextlib
 import dataclasses
 import ipaddress
 
-import node_profile
 import pool_plan
-from edgecloud import host as machines
+import pool_profile
 from edgecloud.host import failures
 from edgecloud.lxd import client as lxd
 from edgecloud.lxd import errors, images, instances, networks, profiles
@@ -39,7 +38,7 @@ class Pool:
 
     client: lxd.Client
     unit: str
-    shape: node_profile.Shape
+    shape: pool_profile.Shape
     image: str
     """Alias of the local image that nodes are made of."""
     ground: pool_plan.Ground
@@ -60,8 +59,8 @@ class Pool:
 
     def ensure_profile(self) -> tuple[str, ...]:
         """Have the profile. Return what somebody had changed in it."""
-        config = node_profile.config(self.shape)
-        devices = node_profile.devices(self.shape, self.ground.storage)
+        config = pool_profile.config(self.shape)
+        devices = pool_profile.devices(self.shape, self.ground.storage)
         found = profiles.find(self.client, self.profile)
         wrong = profiles.drift(found, config, devices) if found else ()
         if found is None or wrong:
@@ -99,7 +98,7 @@ class Pool:
     def _make(self, node: pool_plan.Node) -> bool:
         if not images.alias(self.client, self.image):
             raise PoolError(f"there is no image {self.image} on this machine")
-        config = pool_plan.config(self.unit, node, self.ground, self.made_of)
+        config = pool_plan.config(self.unit, node, self.made_of)
         plan = instances.Plan(
             node.name,
             instances.Source.alias(self.image),
@@ -115,7 +114,7 @@ class Pool:
 
     def _mend(self, node: pool_plan.Node, found: instances.Instance) -> bool:
         """Have the keys and devices of an instance that is there. Costs no call if they are."""
-        config = pool_plan.config(self.unit, node, self.ground)
+        config = pool_plan.config(self.unit, node)
         devices = pool_plan.devices(node, self.ground)
         is_right = (
             all(found.config.get(key) == value for key, value in config.items())
@@ -152,7 +151,7 @@ def survey(client: lxd.Client, unit: str) -> tuple[pool_plan.Present, ...]:
     )
 
 
-def ground(client: lxd.Client, host: machines.Host) -> pool_plan.Ground:
+def ground(client: lxd.Client) -> pool_plan.Ground:
     """Return what nodes stand on: what LXD's default profile gives to every instance.
 
     Raises:
@@ -171,7 +170,6 @@ def ground(client: lxd.Client, host: machines.Host) -> pool_plan.Ground:
         nic={key: value for key, value in nic.items() if key not in ("name", "hwaddr")},
         subnet="" if subnet in ("none", "auto") else subnet,
         taken=_taken(client, nic.get("network", "")) if subnet else frozenset(),
-        modules=node_profile.modules(host),
     )
 
 

@@ -176,19 +176,11 @@ def test_given_any_pool_when_planned_then_each_slot_has_one_node_and_addresses_d
 
 
 def test_given_nodes_when_the_machine_starts_then_the_first_slot_is_up_first_and_down_last():
-    first, second = (pool_plan.config(UNIT, node, GROUND) for node in plan(2).nodes)
+    first, second = (pool_plan.config(UNIT, node) for node in plan(2).nodes)
 
     assert int(first["boot.autostart.priority"]) > int(second["boot.autostart.priority"])
     assert int(first["boot.stop.priority"]) < int(second["boot.stop.priority"])
     assert first["boot.autostart"] == "true"
-
-
-def test_given_no_modules_when_configured_then_the_key_is_taken_away():
-    ground = Ground("disk", {}, modules=("overlay", "vxlan"))
-    node = plan(1).nodes[0]
-
-    assert pool_plan.config(UNIT, node, GROUND)["linux.kernel_modules"] is None
-    assert pool_plan.config(UNIT, node, ground)["linux.kernel_modules"] == "overlay,vxlan"
 
 
 def test_given_a_name_when_hosted_then_it_comes_back_from_within_the_unit():

@@ -1,19 +1,13 @@
-"""The LXD profile of nodes, key by key: what MicroK8s needs in an instance, and its limits."""
+"""The LXD profile of a pool's nodes: what MicroK8s needs in an instance, and its limits. Pure.
+
+Kernel modules are the machine's to load: a container that names one which is missing never starts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from edgecloud import host as machines
-from edgecloud.host import files
 from edgecloud.lxd import instances
-
-MODULES = (
-    "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "ip_tables", "ip6_tables", "netlink_diag",
-    "nf_nat", "nf_conntrack", "overlay", "br_netfilter", "vxlan",
-)  # fmt: skip
-"""What Kubernetes and its networks load; a container gets them from the machine."""
 
 SHUTDOWN_S = 120
 
@@ -68,14 +62,3 @@ def devices(shape: Shape, storage: str) -> dict[str, dict[str, str]]:
     # Without it MicroK8s' snap cannot even be installed.
     kmsg = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}
     return {"root": root, "kmsg": kmsg}
-
-
-def modules(host: machines.Host, wanted: Collection[str] = MODULES) -> tuple[str, ...]:
-    """Return those modules that this machine has; with one that it lacks no container starts."""
-    loaded = {path.rpartition("/")[2] for path in host.glob("/sys/module/*")}
-    release = files.read(host, "/proc/sys/kernel/osrelease").strip()
-    lists = ("modules.dep", "modules.builtin")
-    text = "\n".join(files.read(host, f"/lib/modules/{release}/{name}") for name in lists)
-    lines = (line.partition(":")[0] for line in text.splitlines())
-    on_disk = {line.rpartition("/")[2].partition(".ko")[0].replace("-", "_") for line in lines}
-    return tuple(sorted(module for module in wanted if module in loaded | on_disk))
