@@ -13,11 +13,10 @@ from typing import Any
 import books as site_books
 import coordination
 import gates
-import outlook
 import site_options
 import site_status
 from edgecloud.host import failures
-from edgecloud.rollout import audit, intent, inventory, ledger, plan, progress
+from edgecloud.rollout import audit, intent, inventory, ledger, outlook, plan, progress
 
 Results = dict[str, str]
 Books = site_books.Books

@@ -20,9 +20,15 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 
 
-def meta(check: Check, *, name: str = "", required: bool = False) -> dict[str, Any]:
-    """Return the metadata of a field: its check, and its name in a document if not derived."""
-    return {"check": check, "name": name, "required": required}
+def meta(
+    check: Check, *, name: str = "", required: bool = False, later: bool = False
+) -> dict[str, Any]:
+    """Return the metadata of a field: its check, and its name in a document if not derived.
+
+    A field that a later version added is not written at its default, so that a plan without it
+    has the digest that it always had.
+    """
+    return {"check": check, "name": name, "required": required, "later": later}
 
 
 def read(cls: type[Model], document: Any, path: str, problems: list[str]) -> Model | None:
@@ -45,13 +51,19 @@ def read(cls: type[Model], document: Any, path: str, problems: list[str]) -> Mod
 def write(value: Any) -> Any:
     """Return what :func:`read` would make this value of: JSON types only, nothing left implied."""
     if dataclasses.is_dataclass(value):
-        pairs = ((_name(field), getattr(value, field.name)) for field in _fields(type(value)))
-        return {name: write(item) for name, item in pairs if item is not None}
+        pairs = ((field, getattr(value, field.name)) for field in _fields(type(value)))
+        return {
+            _name(field): write(item) for field, item in pairs if not _is_left_out(field, item)
+        }
     if isinstance(value, Pairs):
         return {key: write(item) for key, item in value}
     if isinstance(value, tuple):
         return [write(item) for item in cast("tuple[Any, ...]", value)]
     return value
+
+
+def _is_left_out(field: dataclasses.Field[Any], item: Any) -> bool:
+    return item is None or (field.metadata["later"] and item == field.default)
 
 
 class Pairs(tuple[tuple[str, Any], ...]):

@@ -14,6 +14,9 @@ NONE = schema.Pairs()
 _meta = schema.meta
 _minor = schema.matching(r"\d{1,3}\.\d{1,4}", "a quoted minor such as '1.35'")
 _revision = schema.mapping(schema.integer(1, 2**31), schema.choice("amd64", "arm64", "armhf"))
+_mib = _meta(
+    schema.mapping(schema.integer(0, 2**20), schema.choice("amd64", "arm64", "armhf")), later=True
+)
 _sha3 = schema.mapping(schema.text, schema.choice("amd64", "arm64", "armhf"))
 
 
@@ -23,6 +26,8 @@ class Release:
 
     revision: schema.Pairs = field(metadata=_meta(_revision, required=True))
     sha3_384: schema.Pairs = field(default=NONE, metadata=_meta(_sha3))
+    mib: schema.Pairs = field(default=NONE, metadata=_mib)
+    """How much comes over the uplink for each node; for a rehearsal to add up."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Os:
         default=None, metadata=_meta(schema.matching(r"\d{8}T\d{6}Z", "a stamp 20300131T000000Z"))
     )
     irreversible: bool = field(default=False, metadata=_meta(schema.flag))
+    mib: schema.Pairs = field(default=NONE, metadata=_mib)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Snap:
 
     name: str = field(metadata=_meta(schema.identifier, required=True))
     revision: schema.Pairs = field(metadata=_meta(_revision, required=True))
+    mib: schema.Pairs = field(default=NONE, metadata=_mib)
 
 
 @dataclass(frozen=True)

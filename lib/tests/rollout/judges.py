@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from edgecloud.rollout import audit, intent, inventory, messages, route, state, window
 from edgecloud.rollout import node as nodes
+from edgecloud.twin import box as world
 from tests.rollout import search as searching
-from tests.rollout import sites, world
+from tests.rollout import sites
 
 YEAR = sites.at("2030-01-01T00:00:00")
 MINUTES = 366 * 24 * 60

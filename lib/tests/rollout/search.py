@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import edgecloud.rollout.intent as intents
 from edgecloud.rollout import ledger, messages, route, site, state
-from tests.rollout import rules, sites, world
+from edgecloud.twin import box as world
+from edgecloud.twin import rules
+from tests.rollout import sites
 
 Status = messages.Status
 State = state.State

@@ -7,7 +7,9 @@ import hypothesis.stateful as stateful
 from hypothesis import strategies as st
 
 from edgecloud.rollout import intent, ledger, messages, route, site, state
-from tests.rollout import rules, search, sites, world
+from edgecloud.twin import box as world
+from edgecloud.twin import rules
+from tests.rollout import search, sites
 
 HOUR = 3600
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from edgecloud.rollout import messages, node, route, state
-from tests.rollout import sites, world
+from edgecloud.twin import box as world
+from tests.rollout import sites
 
 State = state.State
 SNAP = sites.make()

@@ -2,7 +2,7 @@
 
 import sites
 
-import outlook
+from edgecloud.rollout import outlook
 
 
 def told(members, **changes):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from edgecloud.rollout import messages, node, route, state, window
+from edgecloud.rollout import messages, node, route, skew, state, window
 
-State, Effect = state.State, state.Effect
+State = state.State
+Effect = state.Effect
 BROKEN = "broken"
 USER = "user"
 
@@ -36,10 +38,12 @@ class Box:
 
 
 def fresh(name: str, version: str, running: str) -> Box:
+    """Return a machine on which nothing happened yet."""
     return Box(state.Node(name), running, running, version, first=running)
 
 
 def facts(box: Box) -> state.Facts:
+    """Return what the machine itself says."""
     return state.Facts(
         running=box.running,
         default=box.default,
@@ -54,6 +58,7 @@ def facts(box: Box) -> state.Facts:
 
 
 def report(box: Box) -> messages.Report:
+    """Return what its agent says to the coordinator."""
     return state.report(box.node, facts(box))
 
 
@@ -69,12 +74,13 @@ def order(box: Box, given: messages.Order, work: route.Work, now: int) -> Box:
         after = _wrong(after, "I29 changed plans in the middle of one")
     is_new = box.node.state is not after.node.state and after.node.work
     begins = is_new and after.node.state in (State.PREFLIGHT, State.GRANTED)
-    if begins and after.node.work.digest != given.digest:
+    if begins and after.node.work and after.node.work.digest != given.digest:
         after = _wrong(after, "I16 works on another plan than was ordered")
     return replace(after, read=max(box.read, given.stamp))
 
 
 def is_idle(box: state.Node) -> bool:
+    """Return whether a node can take up other work."""
     return box.state in state.RESTING or box.state in state.UNTOUCHED
 
 
@@ -82,7 +88,7 @@ def _is_other(before: state.Node, after: state.Node) -> bool:
     return bool(before.work and after.work and before.work.digest != after.work.digest)
 
 
-def outcomes(box: Box, now: int):
+def outcomes(box: Box, now: int) -> Iterator[tuple[str, int, Box]]:
     """Yield (what happened, faults it costs, machine) for the effect at hand."""
     if not box.pending:
         return
@@ -103,6 +109,7 @@ def outcomes(box: Box, now: int):
 
 
 def tick(box: Box, now: int, *, healthy: bool = True) -> Box:
+    """Let the time of a soak pass, or what waits for an effect try again."""
     seconds = box.node.work.soak_s if box.node.work else 0
     return _step(box, state.Ticked(facts(box), now, seconds, healthy), now)
 
@@ -113,6 +120,7 @@ def power_cut(box: Box) -> Box:
 
 
 def resume(box: Box, now: int) -> Box:
+    """Start the agent again: it knows its journal and the facts."""
     return _step(replace(box, pending=()), state.Resumed(facts(box), now), now)
 
 
@@ -133,7 +141,7 @@ def _step(box: Box, event: state.Event, now: int) -> Box:
     return moved
 
 
-def _problems(before: Box, after: Box, event: state.Event, now: int):
+def _problems(before: Box, after: Box, event: state.Event, now: int) -> Iterator[str]:
     was, then, work = before.node.state, after.node.state, after.node.work
     begins = was is State.GRANTED and then is not was and then is not before.node.rest
     if begins and work and window.remaining(work.calendar, now) < work.duration_s:
@@ -142,8 +150,8 @@ def _problems(before: Box, after: Box, event: state.Event, now: int):
         yield "I17 began after its grant expired"
     if then is State.ROLLED_BACK and after.running != after.first:
         yield "I12 rolled back to something else than it ran before"
-    is_revert = work and work.voter and work.rollback == "revert"
-    if then is State.ROLLING_BACK and is_revert and work.part.startswith("kubernetes"):
+    is_revert = work is not None and work.voter and work.rollback == "revert"
+    if then is State.ROLLING_BACK and is_revert and _is_kubernetes(work):
         yield "I13 would revert a voter's data"
     if then is State.APPLYING and after.node.target in after.node.burnt:
         yield "I9 applies what failed here before"
@@ -158,7 +166,7 @@ def _problems(before: Box, after: Box, event: state.Event, now: int):
         yield "I7 is quarantined under a cordon instead of a taint"
 
 
-def _failures(box: Box, effect: Effect):
+def _failures(box: Box, effect: Effect) -> Iterator[tuple[str, Box]]:
     if effect is Effect.APPLY:
         yield "undone", replace(box, undone=True)
         yield "broken", replace(box, running=BROKEN, default=BROKEN, version=_target(box)[1])
@@ -170,8 +178,12 @@ def _failures(box: Box, effect: Effect):
 
 def _target(box: Box) -> tuple[str, str]:
     work = box.node.work
-    version = work.version if work and work.part.startswith("kubernetes") else box.version
+    version = work.version if work and _is_kubernetes(work) else box.version
     return box.node.target, version
+
+
+def _is_kubernetes(work: route.Work | None) -> bool:
+    return work is not None and work.part.startswith("kubernetes")
 
 
 def _wrong(box: Box, what: str) -> Box:
@@ -204,13 +216,15 @@ def _apply(box: Box) -> Box:
         box = _wrong(box, "I26 applied without a check of the floors since its grant")
     if box.staged != target:
         box = _wrong(box, "I16 applied something else than was staged")
+    work = box.node.work
+    reboots = work is not None and work.reboots
     if target in box.applied:
-        if box.running == target or box.undone or not box.node.work.reboots:
+        if box.running == target or box.undone or not reboots:
             return _wrong(box, "I9 applied the same artefact twice")
-    elif box.node.work.part.startswith("kubernetes") and _minor(version) - _minor(box.version) > 1:
+    elif _is_kubernetes(work) and _minor(version) - _minor(box.version) > 1:
         box = _wrong(box, "I5 skipped a minor")
     applied = tuple(sorted({*box.applied, target}))
-    if box.node.work.reboots:
+    if reboots:
         return replace(box, applied=applied)  # The other slot is armed for one boot.
     return replace(box, applied=applied, running=target, default=target, version=version)
 
@@ -238,7 +252,7 @@ def _uncordon(box: Box) -> Box:
 def _roll_back(box: Box) -> Box:
     prior, work = box.node.prior, box.node.work
     version = box.version
-    if work and work.part.startswith("kubernetes") and prior != box.running:
+    if work and _is_kubernetes(work) and prior != box.running:
         version = f"1.{_minor(work.version) - 1}" if not prior.endswith("late") else box.version
     boot = box.boot + (prior != box.running and bool(work and work.reboots))
     return replace(
@@ -251,10 +265,11 @@ def _taint(box: Box) -> Box:
 
 
 def _minor(version: str) -> int:
-    return int(version.split(".")[1])
+    parsed = skew.parse(version)
+    return parsed.minor if parsed else 0
 
 
-_DO = {
+_DO: Mapping[Effect, Callable[[Box], Box]] = {
     Effect.CHECK: _check,
     Effect.STAGE: _stage,
     Effect.CORDON: _cordon,
@@ -268,4 +283,3 @@ _DO = {
     Effect.ROLL_BACK: _roll_back,
     Effect.TAINT: _taint,
 }
-assert set(_DO) == set(Effect)

@@ -74,6 +74,13 @@ def risks(
         yield "kubernetes: the channel decides which build comes, node by node"
     voters = [member for member in chosen.values() if member.voter]
     yield from _quorum_risks(accepted, len(voters))
+    yield from no_ways_back(accepted, chosen, steps)
+
+
+def no_ways_back(
+    accepted: plan.Plan, chosen: inventory.Inventory, steps: tuple[route.Step, ...]
+) -> Iterator[str]:
+    """Yield the steps from which nodes cannot go back, and which nodes."""
     for step in steps:
         stuck = [
             name

@@ -2,63 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
-from edgecloud.rollout import ledger, messages, route, skew, state
-from tests.rollout import world
+from edgecloud.rollout import (
+    inventory,
+    ledger,
+    messages,
+    plan,
+    route,
+    site,
+    skew,
+    state,
+    waves,
+    window,
+)
+from edgecloud.twin import box as boxes
 
 Status, Phase = messages.Status, ledger.Phase
 BAD = {Status.DISRUPTED, Status.UNCOMMITTED, Status.REGRESSED, Status.QUARANTINED}
 ENDS = (Phase.COMPLETED, Phase.COMPLETED_WITH_DEBT)
 
 
+class Premise(Protocol):
+    """What is carried out, and where."""
+
+    @property
+    def members(self) -> inventory.Inventory:
+        """Return the site's nodes."""
+        ...
+
+    @property
+    def accepted(self) -> plan.Plan:
+        """Return the plan."""
+        ...
+
+
 @dataclass
 class Judged:
     """One decision, and what it was taken on."""
 
-    case: object
+    case: Premise
     before: ledger.Rollout
     sight: ledger.Sight
-    decision: object
+    decision: site.Decision
     now: int
 
     @cached_property
-    def rollout(self):
+    def rollout(self) -> ledger.Rollout:
+        """The ledger after it."""
         return self.decision.rollout
 
     @cached_property
-    def plan(self):
+    def accepted(self) -> plan.Plan:
+        """The plan."""
         return self.case.accepted
 
     @cached_property
-    def ups(self):
+    def ups(self) -> list[str]:
+        """The nodes that may go forward by it."""
         entries = self.rollout.entries
         return [n for n in self.decision.granted if entries[n].verb is messages.Verb.GRANT]
 
     @cached_property
-    def down(self):
+    def down(self) -> set[str]:
+        """The nodes that are out of service, for any cause; but none that was given up."""
         said = self.sight.reports.items()
-        return {n for n, r in said if not r.ready or r.status in BAD} | set(self.sight.silent)
+        found = {n for n, r in said if not r.ready or r.status in BAD} | set(self.sight.silent)
+        return found - {n for n, e in self.rollout.entries.items() if e.released}
 
     @cached_property
-    def held(self):
+    def held(self) -> set[str]:
+        """The nodes whose grants may be in use."""
         return {n for n, e in self.rollout.entries.items() if e.granted != messages.NEVER}
 
     @cached_property
-    def fresh(self):
+    def fresh(self) -> list[str]:
         """Nodes that this decision adds to those that are unavailable."""
         return [n for n in self.decision.granted if n not in self.down]
 
     @cached_property
-    def is_together(self):
+    def is_together(self) -> bool:
+        """Whether it is about members that change all at once."""
         steps = self.rollout.steps
         kinds = {steps[self.rollout.entries[n].order_step].kind for n in self.decision.granted}
         return kinds == {route.Kind.LXD}
 
 
-def grant_problem(case, before, sight, decision, now) -> str:
+def grant_problem(
+    case: Premise, before: ledger.Rollout, sight: ledger.Sight, decision: site.Decision, now: int
+) -> str:
+    """Return which invariant a decision breaks; empty if none."""
     judged = Judged(case, before, sight, decision, now)
     return next((problem for rule in RULES for problem in rule(judged)), "")
 
@@ -89,8 +125,9 @@ def _pausing(judged: Judged) -> Iterator[str]:
 def _counting(judged: Judged) -> Iterator[str]:
     if judged.is_together:
         return
-    busy, limits, members = judged.down | judged.held, judged.plan.limits, judged.case.members
-    if judged.fresh and len(busy) > int(limits.max_unavailable):
+    busy, limits, members = judged.down | judged.held, judged.accepted.limits, judged.case.members
+    most = waves.count(limits.max_unavailable, len(judged.rollout.entries))
+    if judged.fresh and len(busy) > most:
         yield "I1 more nodes unavailable than the plan allows"
     for domain in {members[n].domain for n in judged.fresh} - {""}:
         if sum(members[n].domain == domain for n in busy) > limits.per_domain:
@@ -99,7 +136,7 @@ def _counting(judged: Judged) -> Iterator[str]:
 
 def _voting(judged: Judged) -> Iterator[str]:
     voters = {n for n, m in judged.case.members.items() if m.voter}
-    is_alone = len(voters) == 1 and judged.plan.drain.single_node == "accept-downtime"
+    is_alone = len(voters) == 1 and judged.accepted.drain.single_node == "accept-downtime"
     at_work = {n for n, r in judged.sight.reports.items() if r.status in messages.DISRUPTED}
     alive = (judged.sight.answering & voters) - judged.held - at_work
     is_voter = bool(set(judged.decision.granted) & voters)
@@ -129,7 +166,8 @@ def _order(judged: Judged) -> Iterator[str]:
         at, role = entries[name].order_step, members[name].role
         left = [m for m, e in entries.items() if e.step <= at and m != name]
         is_kubernetes = judged.rollout.steps[at].kind is route.Kind.KUBERNETES
-        planes = [m for m in left if members[m].role == skew.CONTROL_PLANE]
+        there = [m for m in left if not entries[m].released]
+        planes = [m for m in there if members[m].role == skew.CONTROL_PLANE]
         if is_kubernetes and role == skew.WORKER and planes:
             yield "I6 granted a worker before a control plane"
         peers = [m for m in left if members[m].role == role and not entries[m].is_out]
@@ -139,30 +177,35 @@ def _order(judged: Judged) -> Iterator[str]:
 
 
 def _holding(judged: Judged) -> Iterator[str]:
-    plan, sight = judged.plan, judged.sight
+    accepted, sight = judged.accepted, judged.sight
     if not judged.decision.granted:
         return
     failed = sum(e.failed for e in judged.rollout.entries.values())
-    if judged.ups and failed >= plan.abort.node_failures:
+    if judged.ups and failed >= accepted.abort.node_failures:
         yield "I19 granted although too many failed"
-    asked = [g.name for g in plan.gates if "before" in g.when and g.on_unknown == "block"]
+    asked = [g.name for g in accepted.gates if "before" in g.when and g.on_unknown == "block"]
     if judged.ups and any(sight.gates.get(g) is not ledger.Verdict.PASS for g in asked):
         yield "I20 granted while a gate did not pass"
     if sight.foreign:
         yield "I29 granted beside another tool's upgrade"
     if not sight.clock_trusted:
         yield "I14 granted by a clock that is not trusted"
-    if judged.ups and judged.now >= plan.expires:
+    if judged.ups and judged.now >= accepted.expires:
         yield "I17 granted after the plan expired"
-    if not any(_open(each, judged.now, plan.deadlines.node_s) for each in plan.windows):
-        yield "I14 granted what does not fit the window"
+    for name in judged.decision.granted:
+        needed = route.duration_s(accepted, judged.case.members[name])
+        if not _is_open(accepted.calendar, judged.now, judged.now + needed):
+            yield "I14 granted what does not fit the window"
 
 
-def _open(win, now, needed):
-    """Windows of these cases are daily, in UTC, and inside one day."""
-    hours, minutes = win.start.split(":")
-    opening = now - now % 86400 + int(hours) * 3600 + int(minutes) * 60
-    return opening <= now and now + needed <= opening + win.length_s
+def _is_open(calendar: window.Calendar, start: int, end: int) -> bool:
+    """Return whether disruption is allowed all the time, windows that join on included."""
+    if any(each.start < end and start < each.end for each in calendar.blackouts):
+        return False
+    until, spans = start, [s for each in calendar.windows for s in window.spans(each, start, end)]
+    for opening, closing in sorted(spans):
+        until = max(until, closing) if opening <= until else until
+    return not calendar.windows or (until >= end and until > start)
 
 
 RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
@@ -176,31 +219,33 @@ RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
 )
 
 
-def is_in_flight(box: world.Box) -> bool:
+def is_in_flight(box: boxes.Box) -> bool:
+    """Return whether an upgrade is at work on a machine."""
     return state.status(box.node) in messages.DISRUPTED
 
 
-def state_problem(case, phase, machines) -> str:
+def state_problem(case: Premise, phase: ledger.Phase, machines: Sequence[boxes.Box]) -> str:
     """Judge the machines as they truly are, whatever anybody was told."""
     found = [*_disturbed(case, machines), *_versions(case, machines), *_over(phase, machines)]
     return found[0] if found else ""
 
 
-def _disturbed(case, machines) -> Iterator[str]:
+def _disturbed(case: Premise, machines: Sequence[boxes.Box]) -> Iterator[str]:
     if case.accepted.targets.lxd is not None:
         return
     busy = [box for box in machines if is_in_flight(box)]
     alone = [box for box in busy if box.node.back and box.node.rest is not state.State.SOAKING]
-    if len(busy) - len(alone) > int(case.accepted.limits.max_unavailable):
+    total = len(route.selected(case.accepted, case.members))
+    if len(busy) - len(alone) > waves.count(case.accepted.limits.max_unavailable, total):
         yield "I1 more machines are disturbed than the plan allows"
     voters = [member.name for member in case.members.values() if member.voter]
     if len(voters) > 1 and 2 * sum(box.node.name in voters for box in busy) >= len(voters):
         yield "I3 the majority of voters is disturbed"
 
 
-def _versions(case, machines) -> Iterator[str]:
-    pairs = {(case.members[b.node.name].role, skew.parse(b.version)) for b in machines}
-    pairs = {(role, minor) for role, minor in pairs if minor}
+def _versions(case: Premise, machines: Sequence[boxes.Box]) -> Iterator[str]:
+    found = {(case.members[b.node.name].role, skew.parse(b.version)) for b in machines}
+    pairs = {(role, minor) for role, minor in found if minor}
     planes = sorted(minor for role, minor in pairs if role == skew.CONTROL_PLANE)
     if not planes:
         return
@@ -212,11 +257,11 @@ def _versions(case, machines) -> Iterator[str]:
         yield "I4 a kubelet is too old"
 
 
-def _over(phase, machines) -> Iterator[str]:
+def _over(phase: ledger.Phase, machines: Sequence[boxes.Box]) -> Iterator[str]:
     if phase not in ledger.TERMINAL or phase is Phase.COMPLETED_WITH_DEBT:
         return
     for box in machines:
-        if box.cordon not in ("", world.USER):
+        if box.cordon not in ("", boxes.USER):
             yield "I7 the plan is over and our cordon is still there"
         if is_in_flight(box):
             yield "I22 the plan is over and a node is still disturbed"
