@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ops import testing
 
-from edgecloud.interfaces import cluster_join, databag, edge_component
+from edgecloud.interfaces import cluster_join, databag, edge_component, lxd_cluster
 
 Model = TypeVar("Model")
 
@@ -95,6 +95,30 @@ def cluster_control_plane(
         remote_units_data={
             number: encoded(acts) for number, acts in (units or {0: _NONE}).items()
         },
+    )
+
+
+def lxd_peers(
+    units: Mapping[int, lxd_cluster.MemberReport] | None = None,
+    *,
+    record: lxd_cluster.ClusterRecord | None = None,
+    mine: lxd_cluster.MemberReport | None = None,
+    endpoint: str = "cluster",
+) -> testing.PeerRelation:
+    """Return a peer relation of ``lxd_cluster``.
+
+    Args:
+        units: number of a peer → what it published.
+        record: what the leader published.
+        mine: what the unit under test published.
+        endpoint: the charm's name for it.
+    """
+    return testing.PeerRelation(
+        endpoint,
+        interface="lxd_cluster",
+        local_app_data=encoded(*([record] if record else [])),
+        local_unit_data=encoded(*([mine] if mine else [])),
+        peers_data={number: encoded(said) for number, said in (units or {}).items()},
     )
 
 

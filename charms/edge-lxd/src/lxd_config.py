@@ -6,10 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cluster_setup
+import disks
+import node_profile
+import site_network
+
 OLDEST_TRACK = (5, 21)
 """As far back as this charm goes: 5.0 has lost its support soon, and knows less."""
 
+REPAIR, REPORT = "repair", "report"
+
 _CHANNEL = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/(?:stable|candidate|beta|edge))?")
+_INTERFACE = re.compile(r"[a-z][a-z0-9_.-]{0,14}")
+_SIZE = re.compile(r"[1-9][0-9]{0,5}(MiB|GiB)")
 
 
 class ConfigError(Exception):
@@ -25,6 +34,13 @@ class LxdConfig:
     """What an operator sets."""
 
     channel: str = "5.21/stable"
+    disk: str = disks.AUTO
+    storage_driver: str = cluster_setup.BTRFS
+    storage_size: str = "20GiB"
+    network: str = site_network.AUTO
+    node_profile: str = node_profile.NONE
+    privileged_nodes: bool = False
+    profile_drift: str = REPAIR
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -38,14 +54,21 @@ class LxdConfig:
 
 
 def track_problem(config: LxdConfig, version: str) -> str:
-    """Return what to set back if the channel lies below the LXD that is installed.
+    """Return what to mend if the channel lies below the installed LXD, or that one is too old.
 
     Args:
         config: the options.
         version: of the installed LXD, as snapd shows it: ``5.21.4-8caf727``.
     """
     track, installed = _track(config.channel), _track(version)
-    if not installed or track >= installed[: len(track)]:
+    if not installed:
+        return ""
+    if installed < OLDEST_TRACK:
+        return (
+            f"LXD {version} is too old: Juju may have put it there, so set `juju model-config"
+            f" lxd-snap-channel={config.full_channel}`, then refresh the snap to it"
+        )
+    if track >= installed[: len(track)]:
         return ""
     shown = ".".join(map(str, installed[: 2 if installed[0] < 6 else 1]))
     return (
@@ -59,6 +82,24 @@ def _problems(config: LxdConfig) -> Iterator[str]:
         yield f"channel={config.channel}: set a track, such as 5.21 or 5.21/stable; never latest"
     elif _track(config.channel) < OLDEST_TRACK:
         yield f"channel={config.channel}: below 5.21 is not supported, set 5.21/stable"
+    if config.disk not in (disks.AUTO, disks.BOOT) and not config.disk.startswith("/dev/"):
+        yield f"disk={config.disk}: set auto, boot, or the path of a disk such as /dev/sda"
+    if config.storage_driver not in cluster_setup.DRIVERS:
+        yield f"storage-driver={config.storage_driver}: set btrfs or dir"
+    if _SIZE.fullmatch(config.storage_size) is None:
+        yield f"storage-size={config.storage_size}: write a size such as 20GiB"
+    if _INTERFACE.fullmatch(config.network) is None:
+        yield f"network={config.network}: set auto, managed, macvlan, or a bridge such as br0"
+    yield from _profile_problems(config)
+
+
+def _profile_problems(config: LxdConfig) -> Iterator[str]:
+    if config.node_profile not in node_profile.PLACES:
+        yield f"node-profile={config.node_profile}: set none, project or default"
+    if config.profile_drift not in (REPAIR, REPORT):
+        yield f"profile-drift={config.profile_drift}: set repair or report"
+    if config.privileged_nodes and config.node_profile == node_profile.NONE:
+        yield "privileged-nodes=true: set node-profile too, as it says where"
 
 
 def _track(text: str) -> tuple[int, ...]:

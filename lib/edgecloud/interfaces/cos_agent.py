@@ -25,6 +25,8 @@ class ScrapeJob:
 
     name: str
     port: int
+    host: str = "localhost"
+    """Where the target listens, if not everywhere on this machine."""
     path: str = "/metrics"
     scheme: str = "http"
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -42,7 +44,7 @@ class ScrapeJob:
             "metrics_path": self.path,
             "scheme": self.scheme,
             "static_configs": [
-                {"targets": [f"localhost:{self.port}"], "labels": dict(self.labels)}
+                {"targets": [f"{self.host}:{self.port}"], "labels": dict(self.labels)}
             ],
         }
         if self.tls:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from edgecloud import host
 from edgecloud.host import failures
@@ -43,6 +45,29 @@ SNAP = Daemon("/snap/bin/lxd", "/var/snap/lxd/common/lxd")
 DEBIAN = Daemon("/usr/bin/lxd", "/var/lib/lxd")
 
 
+@runtime_checkable
+class Dials(Protocol):
+    """A host whose sockets only it can open: a simulated machine."""
+
+    def dial(self, path: str, timeout_s: float) -> socket.socket:
+        """Return a connection to a socket of the machine's. Raises ``OSError``."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class _Dialled:
+    """The daemon's socket on a machine that opens it by itself."""
+
+    machine: Dials
+    path: str
+
+    def open(self, timeout_s: float) -> socket.socket:
+        try:
+            return self.machine.dial(self.path, timeout_s)
+        except OSError as error:
+            raise errors.UnreachableError(f"Nobody listens at {self.path}: {error}") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Joining:
     """How a daemon becomes a member."""
@@ -63,6 +88,8 @@ def find(machine: host.Host) -> Daemon | None:
 
 def connect(machine: host.Host, daemon: Daemon, *, timeout_s: float = lxd.TIMEOUT_S) -> lxd.Client:
     """Return a client of a machine's daemon."""
+    if isinstance(machine, Dials):
+        return lxd.Client(_Dialled(machine, daemon.socket), timeout_s=timeout_s)
     return lxd.Client(transport.UnixSocket(machine.path(daemon.socket)), timeout_s=timeout_s)
 
 

@@ -20,6 +20,9 @@ from edgelab.pi import (
     systemd,
     telemetry,
 )
+from edgelab.pi.lxd import api as lxd_api
+from edgelab.pi.lxd import daemon as lxd_daemon
+from edgelab.pi.lxd import program as lxd_program
 from edgelab.pi.process import Exit, Process
 
 if typing.TYPE_CHECKING:
@@ -35,6 +38,7 @@ SYSTEM: dict[str, Program] = {
     "/usr/bin/journalctl": systemd.journalctl,
     "/usr/sbin/modprobe": debian.modprobe,
     "/usr/bin/apt-get": debian.apt_get,
+    "/usr/bin/dpkg": debian.dpkg,
     "/usr/sbin/nft": debian.nft,
     "/usr/bin/hostname": debian.hostname,
     "/usr/sbin/sysctl": debian.sysctl,
@@ -56,11 +60,18 @@ MICROK8S: dict[str, Program] = {
     "/snap/microk8s/current/kubectl": kubectl.run,
     "/snap/microk8s/current/bin/dqlite": dqlite.run,
 }
+LXD: dict[str, Program] = {
+    lxd_daemon.PROGRAM: lxd_program.run,
+    lxd_daemon.API: lxd_api.run,
+}
+SNAPS: dict[str, Program] = {**MICROK8S, **LXD}
 PACKAGED: dict[str, Program] = telemetry.PROGRAMS
 """Programs that are there once their package is installed."""
 
 _BARE = {path.rpartition("/")[2]: path for path in (*SYSTEM, "/snap/bin/microk8s")}
-_READ_ONLY = frozenset({"/snap/microk8s/current/bin/dqlite", "/usr/bin/ss", "/usr/bin/hostname"})
+_READ_ONLY = frozenset(
+    {"/snap/microk8s/current/bin/dqlite", "/usr/bin/ss", "/usr/bin/hostname", "/usr/bin/dpkg"}
+)
 
 
 def make_programs(machine: machines.Machine) -> None:
@@ -96,7 +107,7 @@ def execute(process: Process) -> int:
 
 def changes_anything(argv: Sequence[str]) -> bool:
     """Return whether the background should look again after this command."""
-    if argv[0] in _READ_ONLY:
+    if argv[0] in _READ_ONLY or (argv[0] == lxd_daemon.API and argv[1] == "GET"):
         return False
     return not (argv[0].endswith("/kubectl") and "get" in argv)
 
@@ -104,7 +115,7 @@ def changes_anything(argv: Sequence[str]) -> bool:
 def _find(process: Process) -> Program:
     name = process.argv[0]
     path = name if "/" in name else _BARE.get(name, name)
-    table = MICROK8S if path.startswith("/snap/") else PACKAGED if path in PACKAGED else SYSTEM
+    table = SNAPS if path.startswith("/snap/") else PACKAGED if path in PACKAGED else SYSTEM
     if path not in table or not files.exists(process.machine, path):
         raise FileNotFoundError(2, "No such file or directory", name)
     process.argv[0] = path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from typing import Any
 
 from edgelab.pi import durations, files
 
@@ -18,6 +19,35 @@ SYNCHRONISED = "/run/systemd/timesync/synchronized"
 UNATTENDED = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
 """What changes packages on a fresh machine without being asked. Here it only is there."""
 _UNATTENDED = "[Unit]\nDescription=Change packages unasked\n"
+
+
+def usual_drives() -> list[dict[str, Any]]:
+    """Return what a well-made Pi has: the card that it boots from, and an empty NVMe disk."""
+    return [
+        drive("mmcblk0", "", 64, partitions=("mmcblk0p1", "mmcblk0p2")),
+        drive("nvme0n1", "nvme", 256),
+    ]
+
+
+def drive(
+    name: str,
+    kind: str,
+    gigabytes: int,
+    *,
+    removable: bool = False,
+    partitions: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Return a disk, as LXD shows one."""
+    return {
+        "id": name,
+        "type": kind,
+        "size": gigabytes * 10**9,
+        "model": f"Model of {name}",
+        "device_path": "",
+        "removable": removable,
+        "read_only": False,
+        "partitions": [{"id": one} for one in partitions],
+    }
 
 
 def make_tree(machine: machines.Machine) -> None:
@@ -46,6 +76,7 @@ def make_tree(machine: machines.Machine) -> None:
 def boot(machine: machines.Machine) -> None:
     """Come up after a power cut: transient timers are gone, enabled services start."""
     from edgelab.pi import services, snapd, systemd, timers
+    from edgelab.pi.lxd import daemon as lxd
 
     machine.boots += 1
     machine.booted_at = machine.world.clock.now()
@@ -56,6 +87,7 @@ def boot(machine: machines.Machine) -> None:
     services.start_enabled(machine, ready_in=durations.NODE_READY_AFTER_BOOT)
     timers.rearm_at_boot(machine)
     systemd.start_enabled(machine)
+    lxd.start(machine)
 
 
 def _keep_time(machine: machines.Machine) -> None:
@@ -66,10 +98,12 @@ def _keep_time(machine: machines.Machine) -> None:
 def lose_power(machine: machines.Machine) -> None:
     """Stop all that ran, at once."""
     from edgelab.pi import services, snapd, timers
+    from edgelab.pi.lxd import daemon as lxd
 
     machine.path(SYNCHRONISED).unlink(missing_ok=True)
     snapd.suspend(machine)
     services.drop_all(machine)
+    lxd.stop(machine)
     machine.nft.clear()
     timers.forget_transient(machine)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import subprocess
 import typing
 from collections.abc import Mapping, Sequence
 
 from edgelab.pi import faults, files
+from edgelab.pi.lxd import wire
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -80,6 +82,11 @@ class PiHost:
         """Return where a path really lies."""
         self._need_power()
         return self.root / path.lstrip("/")
+
+    def dial(self, path: str, timeout_s: float) -> socket.socket:
+        """Return a connection to a socket of the machine's."""
+        self._need_power()
+        return wire.dial(self.machine, path, timeout_s)
 
     def free_bytes(self, path: str) -> int:
         """Return the bytes that a write below this path may still take."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import typing
+from typing import Any
 
 from edgelab.pi import faults as fault_types
 from edgelab.pi import hardware, host, state
+from edgelab.pi.lxd import state as lxd_state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import world as worlds
@@ -51,6 +53,9 @@ class Machine:
     timers: dict[str, state.Timer] = dataclasses.field(default_factory=dict[str, state.Timer])
     watches: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     node: state.Node | None = None
+    lxd: lxd_state.Daemon | None = None
+    drives: list[dict[str, Any]] = dataclasses.field(default_factory=hardware.usual_drives)
+    """As LXD shows the disks of a machine."""
     nft: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     journal: list[str] = dataclasses.field(default_factory=list[str])
     faults: fault_types.Faults = dataclasses.field(default_factory=fault_types.Faults)

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Sequence
 
 from edgelab.pi import hooks, launcher, services, snap_install, snapd, state
+from edgelab.pi.lxd import daemon as lxd
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -163,6 +164,10 @@ def _service_action(process: Process, options: Options, names: list[str], action
     for name in names:
         snap, _, daemon = name.partition(".")
         snap_install.installed(process, snap)
+        if snap == "lxd" and action != "start":
+            lxd.stop(machine)
+        if snap == "lxd" and action != "stop":
+            lxd.start(machine)
         if snap != "microk8s" or machine.node is None:
             continue
         wanted = [daemon.removeprefix("daemon-")] if daemon else list(services.DAEMONS)

@@ -7,6 +7,7 @@ import math
 import typing
 
 from edgelab.pi import durations, hooks, state, store
+from edgelab.pi.lxd import daemon as lxd
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -139,6 +140,8 @@ def _install(machine: machines.Machine, change: state.Change) -> None:
     if base is not None and base not in machine.snaps:
         _put(machine, find(machine, base, "latest/stable", ""), "latest/stable", classic=False)
     snap = _put(machine, release, change.channel, classic=change.snap != base)
+    if change.snap == "lxd":
+        lxd.install(machine)
     if change.snap == "microk8s":
         try:
             hooks.install(machine, snap.revision, snap.version)
@@ -162,6 +165,8 @@ def _refresh(machine: machines.Machine, change: state.Change) -> None:
     snap.revisions = [*(item for item in snap.revisions if item != snap.revision), snap.revision]
     snap.versions[snap.revision] = snap.version
     snap.channels[snap.revision] = snap.channel
+    if change.snap == "lxd":
+        lxd.refresh(machine)
     _forget_old(machine, snap)
 
 
@@ -172,6 +177,8 @@ def _revert(machine: machines.Machine, change: state.Change) -> None:
     snap.refused.append(snap.revision)
     snap.revision = change.argument
     snap.version = snap.versions[snap.revision]
+    if change.snap == "lxd":
+        lxd.refresh(machine)
 
 
 def _remove(machine: machines.Machine, change: state.Change) -> None:
@@ -179,6 +186,8 @@ def _remove(machine: machines.Machine, change: state.Change) -> None:
         if change.argument != "purge":
             hooks.keep_snapshot(machine)
         hooks.remove(machine)
+    if change.snap == "lxd":
+        lxd.remove(machine)
     snap = machine.snaps.pop(change.snap)
     machine.disk_used -= sum(_size(machine, snap.name, item) for item in snap.revisions)
 

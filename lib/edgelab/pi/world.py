@@ -30,6 +30,7 @@ from edgelab.pi import (
     watches,
 )
 from edgelab.pi.clock import Clock, RealClock
+from edgelab.pi.lxd import state as lxd_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,7 @@ class World:
         self.speed = 1.0
         self.machines: dict[str, machine.Machine] = {}
         self.clusters: dict[str, cluster.Cluster] = {}
+        self.lxd_sites: dict[str, lxd_state.Site] = {}
         self.store = store.Store.with_kubernetes()
         self.bad_revisions: dict[str, str] = {}
         self.cuts: set[tuple[str, str]] = set()
@@ -304,6 +306,7 @@ class World:
         world.store = codec.decode(store.Store, document["store"])
         world.calls = codec.decode(list[Call], document["calls"])
         world.clusters = codec.decode(dict[str, cluster.Cluster], document["clusters"])
+        world.lxd_sites = codec.decode(dict[str, lxd_state.Site], document["lxd_sites"])
         world.machines = {
             item["id"]: codec.decode_into(machine.Machine, item, {"world": world})
             for item in document["machines"]
@@ -314,7 +317,7 @@ class World:
         plain = {"now": self.clock.now(), "cuts": sorted(self.cuts)}
         plain["real_time"] = isinstance(self.clock, RealClock)
         names = ("seed", "speed", "drawn", "bad_revisions", "executable")
-        for name in (*names, "store", "calls", "clusters"):
+        for name in (*names, "store", "calls", "clusters", "lxd_sites"):
             plain[name] = codec.encode(getattr(self, name))
         plain["machines"] = [codec.encode(item) for item in self.machines.values()]
         return plain

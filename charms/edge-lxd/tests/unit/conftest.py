@@ -1,4 +1,4 @@
-"""Simulated machines, and units of the charm on them."""
+"""Simulated machines with LXD, and units of the charm on them."""
 
 import dataclasses
 
@@ -6,7 +6,13 @@ import pytest
 from ops import testing
 
 import charm
+import joining
+import membership
 from edgecloud import host as machines
+from edgecloud import testing as relations
+from edgecloud.host import snap
+from edgecloud.interfaces.lxd_cluster import ClusterRecord, Member, MemberReport
+from edgecloud.lxd import cluster, daemon, server
 from edgelab import pi
 
 
@@ -21,8 +27,40 @@ class Pis:
             self.world.add_machine(str(number), **facts)
         return self
 
+    def install(self, *numbers):
+        for number in numbers:
+            snap.install(self.host(number), "lxd", channel="5.21/stable")
+            snap.hold(self.host(number), "lxd")
+        return self
+
+    def found(self, number):
+        joining.found(self.api(number), name(number), self.address(number))
+        return self
+
+    def join(self, *numbers):
+        for number in numbers:
+            token = cluster.mint(self.api(0), name(number))
+            at = daemon.Joining(token, self.address(number))
+            daemon.join(self.host(number), daemon.SNAP, at)
+        return self
+
     def host(self, number):
         return self.world.machines[str(number)].host()
+
+    def api(self, number):
+        return daemon.connect(self.host(number), daemon.SNAP)
+
+    def address(self, number):
+        return f"{self.world.machines[str(number)].address}:8443"
+
+    def cluster(self, number=0):
+        return server.get(self.api(number)).fingerprint
+
+    def members(self, number=0):
+        return [one.name for one in cluster.members(self.api(number))]
+
+    def power_off(self, number):
+        self.world.machines[str(number)].power_off()
 
     def fail(self, number, *command, **options):
         effect = options.pop("effect", pi.fail(1, "told to fail"))
@@ -31,11 +69,36 @@ class Pis:
     def ran(self, *words):
         return [call for call in self.world.calls if set(words) <= set(call.argv)]
 
+    def wrote(self, number=0):
+        """What was asked of a daemon that changes something."""
+        return [
+            call.argv[1:]
+            for call in self.world.calls
+            if call.machine == str(number) and call.argv[0].endswith("/api")
+            if call.argv[1] != "GET"
+        ]
+
+
+def name(number):
+    return membership.member_name(f"edge-lxd/{number}")
+
 
 @pytest.fixture
 def pis(tmp_path):
     """Machines without LXD yet: none."""
     return Pis(pi.World(tmp_path, pi.Clock(1_800_000_000), seed=1))
+
+
+@pytest.fixture
+def single(pis):
+    """One machine, a cluster of its own."""
+    return pis.add(0).install(0).found(0)
+
+
+@pytest.fixture
+def trio(pis):
+    """Three machines, one cluster."""
+    return pis.add(0, 1, 2).install(0, 1, 2).found(0).join(1, 2)
 
 
 class Unit:
@@ -45,8 +108,14 @@ class Unit:
         self.pis, self.number = pis, number
         self.ctx = testing.Context(charm.EdgeLxdCharm, app_name=app, unit_id=number)
 
-    def state(self, *relations, **fields):
-        return testing.State(relations=relations, **fields)
+    def state(self, *found, peers=None, **fields):
+        address = self.pis.world.machines[str(self.number)].address
+        bind = [testing.BindAddress([testing.Address(address)])]
+        networks = {testing.Network("cluster", bind, ingress_addresses=[address])}
+        fields.setdefault("planned_units", 1)
+        return testing.State(
+            relations=[peers or relations.lxd_peers(), *found], networks=networks, **fields
+        )
 
     def dispatch(self, event, state):
         former = machines.use(self.pis.host(self.number))
@@ -55,17 +124,75 @@ class Unit:
         finally:
             machines.use(former)
 
-    def update(self, *relations, **fields):
+    def update(self, *found, **fields):
         """Run update-status, and return the state that it leaves."""
-        return self.dispatch(self.ctx.on.update_status(), self.state(*relations, **fields))
+        return self.dispatch(self.ctx.on.update_status(), self.state(*found, **fields))
+
+    def go_on(self, state):
+        """Run update-status on what an earlier hook left."""
+        return self.dispatch(self.ctx.on.update_status(), state)
+
+    def act(self, action, *found, **fields):
+        """Run an action, and return its results."""
+        params = fields.pop("params", {})
+        state = self.state(*found, **fields)
+        self.dispatch(self.ctx.on.action(action, params=params), state)
+        return self.ctx.action_results
 
 
 @pytest.fixture
 def unit(pis):
-    """Make a unit on a machine of its own, by its number."""
+    """Make a unit on a machine, by its number; the machine is made if it is not there."""
 
     def make(number=0, **facts):
-        pis.add(number, **facts)
+        if str(number) not in pis.world.machines:
+            pis.add(number, **facts)
         return Unit(pis, number)
 
     return make
+
+
+@pytest.fixture
+def record(pis):
+    """The books of a cluster of which these numbers are members, the first its steward."""
+
+    def make(*numbers, **fields):
+        plain = {
+            "founder": f"edge-lxd/{numbers[0]}",
+            "cluster": pis.cluster(numbers[0]),
+            "steward": f"edge-lxd/{numbers[0]}",
+            "network": "managed",
+            "members": tuple(member(pis, number) for number in numbers),
+        }
+        return ClusterRecord(**{**plain, **fields})
+
+    return make
+
+
+def member(pis, number, state="joined", since=0.0):
+    return Member(f"edge-lxd/{number}", name(number), pis.address(number), state, since)
+
+
+def said(pis, number, **fields):
+    """What a unit reports: a machine with LXD, in no cluster yet unless it is said."""
+    plain = {
+        "arch": "arm64",
+        "revision": "35001",
+        "name": name(number),
+        "address": f"10.20.0.{11 + number}:8443",
+        "network": "managed",
+        "ready": True,
+    }
+    return MemberReport(**{**plain, **fields})
+
+
+def books(state):
+    """The books that a hook left."""
+    [relation] = state.get_relations("cluster")
+    return relations.decoded(ClusterRecord, relation.local_app_data)
+
+
+def report(state):
+    """What a unit said in a hook."""
+    [relation] = state.get_relations("cluster")
+    return relations.decoded(MemberReport, relation.local_unit_data)

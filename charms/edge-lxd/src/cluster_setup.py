@@ -1,0 +1,147 @@
+"""What every cluster has: pools, a network, profiles; and what each member has for itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import node_profile
+import site_network
+from disks import Place
+from edgecloud.lxd import client, networks, profiles, projects, server, storage
+
+POOL = "local"
+JUJU_POOL = "juju"
+"""Juju would make this one with a single call, which a cluster refuses: so it is there before."""
+
+BTRFS = "btrfs"
+DIR = "dir"
+DRIVERS = (BTRFS, DIR)
+
+_VOLUMES = {"images": "storage.images_volume", "backups": "storage.backups_volume"}
+
+
+class SetupError(Exception):
+    """Something of the cluster is not as it has to be, and only an operator can mend it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What the options and the machine make of a cluster."""
+
+    driver: str
+    place: Place
+    size: str
+    """Of the file on the boot disk."""
+    network: str
+    uplink: str
+    node_profile: str = node_profile.NONE
+    privileged: bool = False
+    repair: bool = True
+
+    @property
+    def pool_keys(self) -> dict[str, str]:
+        """What a member's pool has for itself."""
+        if self.driver == DIR:
+            return {}
+        return {"size": self.size} if self.place.on_boot_disk else {"source": self.place.source}
+
+
+def member_config(wish: Wish) -> Sequence[Mapping[str, str]]:
+    """Return what a machine that joins says of its own part of pools and networks."""
+    found = [
+        {"entity": "storage-pool", "name": POOL, "key": key, "value": value}
+        for key, value in wish.pool_keys.items()
+    ]
+    if wish.network == site_network.MACVLAN:
+        network = {"entity": "network", "name": site_network.MACVLAN_NETWORK}
+        found.append({**network, "key": "parent", "value": wish.uplink})
+    return found
+
+
+def ensure_pools(lxd: client.Client, wish: Wish, name: str, members: Sequence[str]) -> bool:
+    """Have the pools, on every member. Return whether any was made now.
+
+    They are made while the founder is alone; who joins gets its part of them by joining.
+    """
+    present = storage.find(lxd, POOL)
+    if present is not None and present.driver != wish.driver:
+        raise SetupError(
+            f"storage-driver={wish.driver}: the pool is {present.driver} already, set it back"
+        )
+    if present is None and len(members) > 1:
+        raise SetupError(f"pool {POOL} is gone: make it anew, `lxc storage create` says how")
+    made = storage.ensure(lxd, POOL, wish.driver, {}, own={name: wish.pool_keys}, members=members)
+    return storage.ensure(lxd, JUJU_POOL, DIR, {}, members=members) or made
+
+
+def ensure_network(lxd: client.Client, wish: Wish, name: str, members: Sequence[str]) -> bool:
+    """Have the network that instances share, unless it is the host's. Return if it changed."""
+    if wish.network == site_network.MANAGED:
+        config = {"ipv4.nat": "true", "ipv6.address": "none"}
+        return networks.ensure(lxd, site_network.MANAGED_BRIDGE, config, members=members)
+    if wish.network != site_network.MACVLAN:
+        return False
+    own = {name: {"parent": wish.uplink}}
+    return networks.ensure(
+        lxd, site_network.MACVLAN_NETWORK, {}, kind="macvlan", own=own, members=members
+    )
+
+
+def ensure_profiles(lxd: client.Client, wish: Wish) -> tuple[str, ...]:
+    """Have what the profiles must hold, where Juju looks for it. Return what differs and stays.
+
+    Keys of somebody else stay as they are. What differs is repaired, or only said if the operator
+    wants it so; what is not there yet is always made.
+    """
+    base: dict[str, Mapping[str, str] | None] = {
+        "root": {"type": "disk", "path": "/", "pool": POOL},
+        "eth0": site_network.nic(wish.network),
+    }
+    left = _ensure_profile(lxd, wish, {}, base, "")
+    if wish.node_profile == node_profile.NONE:
+        return left
+    config = node_profile.config(privileged=wish.privileged)
+    devices = {**base, **node_profile.devices()}
+    if wish.node_profile == node_profile.DEFAULT:
+        return _ensure_profile(lxd, wish, config, devices, "")
+    name = node_profile.PROJECT_NAME
+    if not any(project.name == name for project in projects.every(lxd)):
+        projects.ensure(lxd, name, {"features.images": "false"}, description="MicroK8s nodes")
+    return (*left, *_ensure_profile(lxd.in_project(name), wish, config, devices, f"{name}/"))
+
+
+def _ensure_profile(
+    lxd: client.Client,
+    wish: Wish,
+    config: Mapping[str, str | None],
+    devices: Mapping[str, Mapping[str, str] | None],
+    prefix: str,
+) -> tuple[str, ...]:
+    profile = profiles.find(lxd, "default")
+    if profile is None:
+        raise SetupError("LXD's profile default is gone, which cannot be")
+    wrong = node_profile.drift(profile.config, profile.devices, config, devices)
+    fresh = not profile.devices
+    if not wrong:
+        return ()
+    if not (wish.repair or fresh):
+        return tuple(f"{prefix}default: {key}" for key in wrong)
+    profiles.ensure_keys(lxd, "default", config, devices)
+    return ()
+
+
+def ensure_own(lxd: client.Client, wish: Wish, name: str) -> bool:
+    """Have a member keep images and backups off its boot disk. Return whether anything changed."""
+    if wish.place.on_boot_disk or wish.driver == DIR:
+        return False
+    changed = [storage.ensure_volume(lxd, POOL, one, {}, member=name) for one in _VOLUMES]
+    keys = {key: f"{POOL}/{volume}" for volume, key in _VOLUMES.items()}
+    return server.ensure_config(lxd, keys) or any(changed)
+
+
+def release_own(lxd: client.Client, name: str) -> None:
+    """Give back what :func:`ensure_own` made, because LXD lets no member go that has volumes."""
+    server.ensure_config(lxd, dict.fromkeys(_VOLUMES.values()))
+    for volume in _VOLUMES:
+        storage.ensure_no_volume(lxd, POOL, volume, member=name)

@@ -1,0 +1,54 @@
+"""Leave the cluster in good order, or say what is in the way."""
+
+from __future__ import annotations
+
+import cluster_setup
+from edgecloud.lxd import client, cluster, errors, instances
+from view import View
+
+
+class DepartureRefusedError(Exception):
+    """Leaving now would harm the site; says what to do first."""
+
+
+def leave(lxd: client.Client, view: View) -> None:
+    """Move what can be moved to other members, then take this one out.
+
+    Raises:
+        DepartureRefusedError: something lives here that cannot be moved, or the others would lose
+            their majority.
+        errors.LxdError: LXD refused for a reason of its own.
+    """
+    if not view.clustered or len(view.members) < 2:
+        _refuse_if_inhabited(lxd, "")
+        if view.clustered and not view.quorate:
+            raise DepartureRefusedError("the cluster has lost its majority")
+        return
+    if not view.survives_without(view.name):
+        raise DepartureRefusedError("the other members would have no majority")
+    cluster.ensure_evacuated(lxd, view.name, mode=_mode(lxd))
+    _refuse_if_inhabited(lxd, view.name)
+    cluster_setup.release_own(lxd, view.name)
+    try:
+        cluster.remove(lxd, view.name)
+    except errors.UnreachableError:
+        # The daemon starts anew while it answers; whether it is out is looked at next time.
+        return
+
+
+def is_inhabited(lxd: client.Client, member: str) -> tuple[str, ...]:
+    """Return the instances of all projects on a member; of the daemon if it is by itself."""
+    found = instances.of_all_projects(lxd)
+    return tuple(one.name for one in found if not member or one.member == member)
+
+
+def _refuse_if_inhabited(lxd: client.Client, member: str) -> None:
+    found = is_inhabited(lxd, member)
+    if found:
+        shown = ", ".join(found[:5])
+        raise DepartureRefusedError(f"{shown} live here: move or delete them (`lxc list`)")
+
+
+def _mode(lxd: client.Client) -> str:
+    """Return how to move what would otherwise only be stopped."""
+    return "migrate" if lxd.has("clustering_evacuation_mode") else ""

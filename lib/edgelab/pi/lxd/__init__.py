@@ -1,0 +1,1 @@
+"""A stand-in for LXD on simulated machines: its daemon, its REST API, its program."""

@@ -1,0 +1,148 @@
+"""Instances: made, started, stopped, moved, kept in snapshots, deleted."""
+
+from __future__ import annotations
+
+from edgelab.pi.lxd import api, state
+
+
+def instances(request: api.Request) -> api.Reply:
+    """Answer for instances and what belongs to one."""
+    objects = request.site.objects
+    if len(request.parts) == 1:
+        if request.method == "POST":
+            return _make(request)
+        folder = "instances/" if request.query.get("all-projects") else _folder(request)
+        found = [one for key, one in sorted(objects.items()) if key.startswith(folder)]
+        return api.Reply([_shown(request, one) for one in found])
+    document = objects.get(f"{_folder(request)}{request.parts[1]}")
+    if document is None:
+        raise api.ApiError(404, "Instance not found")
+    if request.parts[2:3] == ["state"]:
+        return _state(request, document)
+    if request.parts[2:3] == ["snapshots"]:
+        return _snapshots(request, document)
+    return _change(request, document)
+
+
+def _folder(request: api.Request) -> str:
+    return f"instances/{request.project}/"
+
+
+def _make(request: api.Request) -> api.Reply:
+    site, body = request.site, request.body
+    key = f"{_folder(request)}{body['name']}"
+    if key in site.objects:
+        raise api.OperationFailed('This "instances" entry already exists')
+    source = body.get("source", {})
+    alias = f"aliases/{source.get('alias', '')}"
+    if source.get("type") == "image" and "alias" in source and alias not in site.objects:
+        raise api.ApiError(404, "Image alias not found")
+    site.objects[key] = {
+        "name": body["name"],
+        "project": request.project,
+        "type": body.get("type", "container"),
+        "status": "Stopped",
+        "location": _place(request),
+        "architecture": "aarch64",
+        "description": body.get("description", ""),
+        "profiles": body.get("profiles", ["default"]),
+        "config": dict(body.get("config", {})),
+        "devices": dict(body.get("devices", {})),
+        "snapshots": [],
+    }
+    return api.done(request)
+
+
+def _place(request: api.Request) -> str:
+    """Return the member that takes a new instance: the named one, or the emptiest."""
+    site, world = request.site, request.machine.world
+    if not site.clustered:
+        return "none"
+    named = request.query.get("target")
+    if named:
+        if site.members[named].evacuated:
+            raise api.ApiError(400, "Cluster member is evacuated")
+        return named
+    load = {
+        name: sum(o.get("location") == name for o in site.objects.values())
+        for name in state.alive(world, site, request.machine)
+        if not site.members[name].evacuated
+    }
+    if not load:
+        raise api.ApiError(400, "No suitable cluster member could be found")
+    return min(sorted(load), key=lambda name: load[name])
+
+
+def _shown(request: api.Request, document: state.Json) -> state.Json:
+    config: state.Json = {}
+    devices: state.Json = {}
+    for name in document["profiles"]:
+        profile = request.site.objects.get(f"profiles/{document['project']}/{name}", {})
+        config.update(profile.get("config", {}))
+        devices.update(profile.get("devices", {}))
+    return {
+        **document,
+        "expanded_config": {**config, **document["config"]},
+        "expanded_devices": {**devices, **document["devices"]},
+    }
+
+
+def _state(request: api.Request, document: state.Json) -> api.Reply:
+    if request.method == "GET":
+        return api.Reply({"status": document["status"], "network": {}, "memory": {"usage": 0}})
+    action = request.body["action"]
+    if action in ("start", "restart"):
+        _check_modules(request, document)
+    document["status"] = "Stopped" if action == "stop" else "Running"
+    return api.done(request)
+
+
+def _check_modules(request: api.Request, document: state.Json) -> None:
+    site = request.site
+    machine = state.machine_of(request.machine.world, site.members[document["location"]])
+    config = _shown(request, document)["expanded_config"]
+    for module in config.get("linux.kernel_modules", "").split(","):
+        if machine is not None and module in machine.missing_modules:
+            raise api.OperationFailed(f"Failed to load kernel module '{module}'")
+
+
+def _snapshots(request: api.Request, document: state.Json) -> api.Reply:
+    names = [one["name"] for one in document["snapshots"]]
+    if request.method == "POST":
+        moment = request.machine.now()
+        made = {"name": request.body["name"], "created_at": f"{moment:.0f}", "expires_at": ""}
+        document["snapshots"].append(made)
+        return api.done(request)
+    if len(request.parts) == 3:
+        return api.Reply(document["snapshots"])
+    if request.parts[3] not in names:
+        raise api.ApiError(404, "Instance snapshot not found")
+    found = document["snapshots"][names.index(request.parts[3])]
+    if request.method == "DELETE":
+        document["snapshots"].remove(found)
+        return api.done(request)
+    return api.Reply(found)
+
+
+def _change(request: api.Request, document: state.Json) -> api.Reply:
+    objects, body = request.site.objects, request.body
+    key = f"instances/{document['project']}/{document['name']}"
+    if request.method == "GET":
+        return api.Reply(_shown(request, document))
+    if request.method == "DELETE":
+        if document["status"] == "Running":
+            raise api.ApiError(400, "Instance is running")
+        del objects[key]
+    elif request.method == "POST" and body.get("migration"):
+        document["location"] = request.query["target"]
+    elif request.method == "POST":
+        document["name"] = body["name"]
+        objects[f"{_folder(request)}{body['name']}"] = objects.pop(key)
+    elif "restore" not in body:
+        api.check_etag(request, _shown(request, document))
+        for field in ("config", "devices", "profiles", "description"):
+            if field in body:
+                document[field] = body[field]
+    elif body["restore"] not in [one["name"] for one in document["snapshots"]]:
+        raise api.ApiError(404, "Instance snapshot not found")
+    return api.done(request)
