@@ -1,13 +1,11 @@
 """The stories of the alert rules, told to the real store and the real evaluator of a site."""
 
-import contextlib
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
-import urllib.request
 
+import metrics_store
 import pytest
 import stories
 
@@ -21,7 +19,7 @@ def test_given_stories_in_a_real_store_when_rules_are_replayed_then_alerts_fire_
     told = [story for story in stories.stories() if story.step == step]
     begin, end = span(told, step)
 
-    with store(tmp_path) as url:
+    with metrics_store.running(tmp_path) as url:
         fill(url, told, begin, stories.STEPS[step])
         replay(url, begin, end, stories.STEPS[step])
         found = {
@@ -44,41 +42,6 @@ def span(told, step):
     return begin, begin + seconds
 
 
-@contextlib.contextmanager
-def store(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = (
-        "victoria-metrics",
-        f"-storageDataPath={folder}/data",
-        f"-httpListenAddr={address}",
-        "-memory.allowedBytes=64MB",
-        "-search.latencyOffset=0s",
-        "-retentionPeriod=2",
-    )
-    log = folder / "store.log"
-    with log.open("w") as said, subprocess.Popen(command, stderr=said) as daemon:
-        try:
-            wait_for(f"http://{address}")
-            yield f"http://{address}"
-        finally:
-            daemon.terminate()
-
-
-def wait_for(url):
-    for _ in range(300):
-        with contextlib.suppress(OSError):
-            return ask(f"{url}/health")
-        time.sleep(0.1)
-    raise AssertionError("the store does not answer")
-
-
-def ask(address, data=None):
-    with urllib.request.urlopen(urllib.request.Request(address, data=data), timeout=30) as answer:
-        return answer.read()
-
-
 def fill(url, told, begin, seconds):
     lines = [
         f"{name} {value!r} {(begin + number * seconds) * 1000}\n"
@@ -87,8 +50,7 @@ def fill(url, told, begin, seconds):
         for number, value in enumerate(values)
         if value is not None
     ]
-    ask(f"{url}/api/v1/import/prometheus", "".join(lines).encode())
-    ask(f"{url}/internal/force_flush")
+    metrics_store.fill(url, lines)
 
 
 def replay(url, begin, end, seconds):
@@ -105,7 +67,7 @@ def replay(url, begin, end, seconds):
         "-remoteWrite.flushInterval=10ms",
     )
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    ask(f"{url}/internal/force_flush")
+    metrics_store.ask(f"{url}/internal/force_flush")
 
 
 def stamp(seconds):
@@ -117,5 +79,5 @@ def is_firing(url, story, begin, at):
     # What was written at this very evaluation: not what lingers of one before.
     query = f"count(last_over_time({stories.alerts(story)}[{seconds - 1}s])) or vector(0)"
     asked = {"query": query, "time": begin + at * seconds, "step": f"{seconds}s", "nocache": 1}
-    answer = json.loads(ask(f"{url}/api/v1/query?{urllib.parse.urlencode(asked)}"))
+    answer = json.loads(metrics_store.ask(f"{url}/api/v1/query?{urllib.parse.urlencode(asked)}"))
     return float(answer["data"]["result"][0]["value"][1]) == 1

@@ -1,0 +1,66 @@
+"""What a site's page shows: one record for each node, the alerts, and the upgrade under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SILENT_S = 180
+"""As long without a sample, a node counts as silent; the rule NodeSilent says the same."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine; None is what nobody knows."""
+
+    name: str
+    role: str = ""
+    heard: float | None = None
+    """When its last sample was taken, in seconds since 1970 UTC."""
+    ready: bool | None = None
+    schedulable: bool | None = None
+    undervoltage: bool | None = None
+    undervoltage_before: bool | None = None
+    throttled: bool | None = None
+    celsius: float | None = None
+    heat: tuple[float, ...] = ()
+    """Temperatures of the last hours, the newest last."""
+    memory_left: float | None = None
+    disk_left: float | None = None
+    life_used: float | None = None
+    written_a_day: float | None = None
+    kubernetes: str = ""
+    lxd: str = ""
+    boot_loader: float | None = None
+    """When it was built."""
+    certificate_ends: float | None = None
+    state: str = ""
+    """The status of its upgrade, in the words of its report."""
+    state_since: float | None = None
+    plan: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert that fires."""
+
+    name: str
+    severity: str
+    node: str = ""
+    summary: str = ""
+    description: str = ""
+    since: float | None = None
+    holds_upgrades: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site at one moment."""
+
+    name: str
+    at: float
+    nodes: tuple[Node, ...] = ()
+    alerts: tuple[Alert, ...] | None = None
+    """None if nobody can say: the rules are not evaluated, or do not answer."""
+    problem: str = ""
+    """Why something on the page may be missing."""

@@ -1,0 +1,147 @@
+"""Ask the store and the evaluator of rules what a site's page shows."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from site_facts import Alert, Node, Site
+
+Ask = Callable[[str], Any]
+"""Takes a path with its query, returns a document. Raises OSError or ValueError."""
+
+HISTORY_S = 6 * 3600
+HISTORY_STEP_S = 600
+
+_ROOT = 'mountpoint=~"/|/writable|/var/snap.*"'
+_DISKS = 'device=~"mmcblk[0-9]+|sd[a-z]|nvme[0-9]n[0-9]"'
+
+# What is told of each node: field of the record → query that answers with one sample a node.
+NUMBERS: Mapping[str, str] = {
+    "heard": "max by (node) (tlast_over_time(node_boot_time_seconds[1d]))",
+    "celsius": "max by (node) (edge_temperature_celsius)",
+    "memory_left": ("min by (node) (node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)"),
+    "disk_left": (
+        f"min by (node) (node_filesystem_avail_bytes{{{_ROOT}}}"
+        f" / node_filesystem_size_bytes{{{_ROOT}}})"
+    ),
+    "life_used": "max by (node) (edge_flash_life_used_ratio)",
+    "written_a_day": (f"sum by (node) (increase(node_disk_written_bytes_total{{{_DISKS}}}[1d]))"),
+    "boot_loader": "max by (node) (edge_eeprom_build_timestamp_seconds)",
+    "certificate_ends": "min by (node) (edge_certificate_expiry_timestamp_seconds)",
+    "state_since": "max by (node) (upgrade_node_state_since_timestamp_seconds)",
+}
+ANSWERS: Mapping[str, str] = {
+    "ready": "min by (node) (edge_kubernetes_ready)",
+    "schedulable": "min by (node) (edge_kubernetes_schedulable)",
+    "undervoltage": (
+        'max by (node) (edge_power_fault{fault="under_voltage",since="now"}'
+        " or node_hwmon_in_lcrit_alarm_volts)"
+    ),
+    "undervoltage_before": (
+        'max by (node) (edge_power_fault{fault="under_voltage",since="boot"})'
+    ),
+    "throttled": (
+        "max by (node) (edge_power_fault"
+        '{fault=~"frequency_capped|throttled|soft_temperature_limit",since="now"})'
+    ),
+}
+# Fields that are told by labels: field → label and query.
+WORDS: Mapping[str, tuple[str, str]] = {
+    "role": ("role", "max by (node, role) (last_over_time(node_boot_time_seconds[1d]))"),
+    "kubernetes": ("version", 'edge_snap_info{snap="microk8s"}'),
+    "lxd": ("version", 'edge_snap_info{snap="lxd"}'),
+    "state": ("state", "upgrade_node_state == 1"),
+    "plan": ("plan", "upgrade_plan_info"),
+    "part": ("part", "upgrade_plan_info"),
+}
+HEAT = "max by (node) (edge_temperature_celsius)"
+WATCHDOG = "Watchdog"
+
+
+@dataclass
+class Known:
+    """What was found of each node so far, and what could not be found."""
+
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    problem: str = ""
+
+    def note(self, node: str, key: str, value: object) -> None:
+        """Note one fact; of a node without a name nothing can be said."""
+        if node:
+            self.nodes.setdefault(node, {})[key] = value
+
+
+def look(store: Ask, rules: Ask, *, name: str, now: float) -> Site:
+    """Return a site as its store and its rules see it now. It says what is missing."""
+    known = Known()
+    try:
+        for key, query in NUMBERS.items():
+            for labels, value in _vector(store, query, now):
+                known.note(labels.get("node", ""), key, value)
+        for key, query in ANSWERS.items():
+            for labels, value in _vector(store, query, now):
+                known.note(labels.get("node", ""), key, value > 0)
+        for key, (label, query) in WORDS.items():
+            for labels, _ in _vector(store, query, now):
+                known.note(labels.get("node", ""), key, labels.get(label, ""))
+        _heat(store, known, now)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        known.problem = f"The store does not answer: {e}."
+    nodes = tuple(Node(node, **facts) for node, facts in sorted(known.nodes.items()))
+    site = Site(name, now, nodes, problem=known.problem)
+    return _with_alerts(site, rules)
+
+
+def _heat(store: Ask, known: Known, now: float) -> None:
+    asked = {"query": HEAT, "start": now - HISTORY_S, "end": now, "step": f"{HISTORY_STEP_S}s"}
+    document = store(f"/api/v1/query_range?{urllib.parse.urlencode(asked)}")
+    for series in document["data"]["result"]:
+        values = tuple(float(value) for _, value in series["values"])
+        known.note(series["metric"].get("node", ""), "heat", values)
+
+
+def _vector(store: Ask, query: str, now: float) -> Iterable[tuple[Mapping[str, str], float]]:
+    asked = urllib.parse.urlencode({"query": query, "time": now})
+    document = store(f"/api/v1/query?{asked}")
+    if document["status"] != "success":
+        raise ValueError(document.get("error", "it refused a query"))
+    for sample in document["data"]["result"]:
+        yield cast("Mapping[str, str]", sample["metric"]), float(sample["value"][1])
+
+
+def _with_alerts(site: Site, rules: Ask) -> Site:
+    try:
+        raised = rules("/api/v1/alerts")["data"]["alerts"]
+        alerts = tuple(_alert(raw) for raw in raised if raw["state"] == "firing")
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        return replace(site, problem=f"{site.problem} The rules do not answer: {e}.".strip())
+    if all(alert.name != WATCHDOG for alert in alerts):
+        return replace(site, problem=f"{site.problem} The rules are not evaluated.".strip())
+    return replace(site, alerts=alerts)
+
+
+def _alert(raw: Mapping[str, Any]) -> Alert:
+    labels, words = raw["labels"], raw["annotations"]
+    return Alert(
+        name=raw.get("name") or labels["alertname"],
+        severity=labels.get("severity", "warning"),
+        node=labels.get("node", ""),
+        summary=words.get("summary", ""),
+        description=words.get("description", ""),
+        since=_moment(raw.get("activeAt", "")),
+        holds_upgrades=labels.get("gate") == "upgrade",
+    )
+
+
+def _moment(text: str) -> float | None:
+    """Return the seconds since 1970 of a time as Go writes it, to the nanosecond."""
+    try:
+        plain = re.sub(r"\.\d+", "", text).replace("Z", "+00:00")
+        return datetime.datetime.fromisoformat(plain).timestamp()
+    except ValueError:
+        return None
