@@ -33,7 +33,7 @@ class Board:
 
 def look(machine: host.Host) -> Board:
     """Return how the board stands."""
-    bits = _throttled(machine)
+    bits = throttled(machine) or 0
     heat = files.read(machine, "/sys/class/thermal/thermal_zone0/temp").strip()
     charge = [files.read(machine, path) for path in machine.glob(_BATTERIES)]
     return Board(
@@ -47,13 +47,27 @@ def look(machine: host.Host) -> Board:
 _BATTERIES = "/sys/class/power_supply/*/capacity"
 
 
-def _throttled(machine: host.Host) -> int:
+def throttled(machine: host.Host, timeout_s: float = _QUERY_S) -> int | None:
+    """Return the firmware's bits of power and throttling; None if it does not tell.
+
+    The file is second choice: it shows what the kernel heard last, and newer kernels have none.
+    """
     try:
-        said = machine.run((VCGENCMD, "get_throttled"), timeout_s=_QUERY_S).stdout
+        said = machine.run((VCGENCMD, "get_throttled"), timeout_s=timeout_s).stdout
     except failures.FAILURES:
-        return 0
-    found = re.search(r"throttled=(0x[0-9a-fA-F]+)", said)
-    return int(found[1], 16) if found else 0
+        said = _shown(machine)
+    found = re.fullmatch(r"(?:throttled=0x)?([0-9a-fA-F]+)", said.strip())
+    return int(found[1], 16) if found else None
+
+
+_THROTTLED = "/sys/devices/platform/*/*firmware/get_throttled"
+
+
+def _shown(machine: host.Host) -> str:
+    try:
+        return next((machine.read(path) for path in machine.glob(_THROTTLED)), "")
+    except OSError:
+        return ""
 
 
 def boot_id(machine: host.Host) -> str:

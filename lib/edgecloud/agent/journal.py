@@ -97,10 +97,13 @@ class Journal:
 
 def chain(machine: host.Host) -> list[audit.Record]:
     """Return the links of the audit chain that are still on this machine."""
-    entries = [
-        entry for path in (paths.FORMER, paths.JOURNAL) for entry in _load(machine.path(path))[0]
-    ]
-    return [entry.link for entry in entries if entry.link]
+    return [entry.link for entry in history(machine) if entry.link]
+
+
+def history(machine: host.Host) -> list[Entry]:
+    """Return the lines that are still on this machine, the oldest first."""
+    files = (machine.path(path) for path in (paths.FORMER, paths.JOURNAL))
+    return [entry for file in files for entry in _load(file)[0]]
 
 
 def _load(file: pathlib.Path) -> tuple[list[Entry], int]:

@@ -69,14 +69,48 @@ Unit={NAME}-deadline.service
 [Install]
 WantedBy=timers.target
 """
+METRICS_SERVICE = f"""\
+[Unit]
+Description=Write the metrics of this machine for the node exporter
+
+[Service]
+Type=oneshot
+ExecStart={PYTHON} -IS {PROGRAM} metrics
+TimeoutStartSec=90
+Nice=19
+IOSchedulingClass=idle
+# Two lines in the journal every minute would wear the card out more than the metrics are worth.
+LogLevelMax=notice
+SyslogLevel=warning
+"""
+METRICS_TIMER = f"""\
+[Unit]
+Description=Write the metrics of this machine once a minute
+
+[Timer]
+OnBootSec=15s
+OnUnitActiveSec=60s
+AccuracySec=5s
+Unit={NAME}-metrics.service
+
+[Install]
+WantedBy=timers.target
+"""
 TEXTS = {
     f"{NAME}.service": SERVICE,
     f"{NAME}.path": PATH,
     f"{NAME}.timer": TIMER,
     f"{NAME}-deadline.service": DEADLINE_SERVICE,
     f"{NAME}-deadline.timer": DEADLINE_TIMER,
+    f"{NAME}-metrics.service": METRICS_SERVICE,
+    f"{NAME}-metrics.timer": METRICS_TIMER,
 }
-STARTED = (f"{NAME}.path", f"{NAME}.timer", f"{NAME}-deadline.timer")
+STARTED = (
+    f"{NAME}.path",
+    f"{NAME}.timer",
+    f"{NAME}-deadline.timer",
+    f"{NAME}-metrics.timer",
+)
 VALIDATE = f"""\
 #!/bin/sh
 # The same checks by which the upgrade agent judges this machine; nothing outside it is asked.

@@ -53,9 +53,18 @@ def nodes(host: host.Host, kubeconfig: str) -> tuple[Node, ...]:
     return tuple(sorted(map(parse_node, _parts(found, "items")), key=lambda node: node.name))
 
 
-def get_json(host: host.Host, kubeconfig: str, *what: str) -> dict[str, Any]:
-    """Return what ``kubectl get`` finds, for instance ``get_json(…, "pods", "-A")``."""
-    text = _run(host, kubeconfig, "get", *what, "-o", "json")
+def get_json(host: host.Host, kubeconfig: str, *what: str, within_s: float = 0) -> dict[str, Any]:
+    """Return what ``kubectl get`` finds, for instance ``get_json(…, "pods", "-A")``.
+
+    Args:
+        host: the machine to ask from.
+        kubeconfig: path of the credentials.
+        what: to get.
+        within_s: how long this may take, for those who would rather not know than wait.
+    """
+    request_s, timeout_s = within_s or _REQUEST_S, within_s or _REQUEST_S + _MARGIN_S
+    words = ("get", *what, "-o", "json")
+    text = _run(host, kubeconfig, *words, request_s=request_s, timeout_s=timeout_s)
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -193,8 +202,9 @@ def _run(
     *arguments: str,
     stdin: str | None = None,
     timeout_s: float = _REQUEST_S + _MARGIN_S,
+    request_s: float = _REQUEST_S,
 ) -> str:
-    options = (f"--kubeconfig={kubeconfig}", f"--request-timeout={_REQUEST_S}s")
+    options = (f"--kubeconfig={kubeconfig}", f"--request-timeout={request_s:g}s")
     try:
         result = host.run((KUBECTL, *options, *arguments), timeout_s=timeout_s, stdin=stdin)
     except failures.FAILURES as error:

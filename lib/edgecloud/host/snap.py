@@ -58,10 +58,10 @@ def info(host: host.Host, name: str) -> Snap | None:
     return next((snap for snap in map(_parse, text.splitlines()[1:]) if snap.name == name), None)
 
 
-def installed(host: host.Host) -> tuple[Snap, ...]:
+def installed(host: host.Host, *, timeout_s: float = QUERY_S) -> tuple[Snap, ...]:
     """Return every installed snap."""
     try:
-        text = host.run((SNAP, "list"), timeout_s=QUERY_S).stdout
+        text = host.run((SNAP, "list"), timeout_s=timeout_s).stdout
     except subprocess.CalledProcessError as error:
         if _NONE.search(error.stderr):
             return ()
@@ -69,6 +69,12 @@ def installed(host: host.Host) -> tuple[Snap, ...]:
     except failures.FAILURES as error:
         raise SnapError(failures.explain(error, "snap list")) from error
     return tuple(map(_parse, text.splitlines()[1:]))
+
+
+def all_held(host: host.Host, *, timeout_s: float = QUERY_S) -> bool:
+    """Return whether refreshes of all snaps are put off now."""
+    now = datetime.datetime.fromtimestamp(host.now(), datetime.timezone.utc)
+    return _lasts(_put_off_until(host, timeout_s), now)
 
 
 def install(
@@ -207,12 +213,19 @@ def _order(file: str) -> tuple[int, str]:
 def _put_off(host: host.Host) -> bool:
     """Put refreshes of all snaps off, unless they are put off for long enough already."""
     now = datetime.datetime.fromtimestamp(host.now(), datetime.timezone.utc)
-    present = host.run((SNAP, "get", "system", "refresh.hold"), timeout_s=QUERY_S, check=False)
-    if _lasts(present.stdout.strip(), now + datetime.timedelta(days=_HOLD_DAYS / 2)):
+    if _lasts(_put_off_until(host), now + datetime.timedelta(days=_HOLD_DAYS / 2)):
         return False
     until = now + datetime.timedelta(days=_HOLD_DAYS)
     _run(host, "set", "system", f"refresh.hold={until.strftime('%Y-%m-%dT%H:%M:%SZ')}")
     return True
+
+
+def _put_off_until(host: host.Host, timeout_s: float = QUERY_S) -> str:
+    command = (SNAP, "get", "system", "refresh.hold")
+    try:
+        return host.run(command, timeout_s=timeout_s, check=False).stdout.strip()
+    except failures.FAILURES as error:
+        raise SnapError(failures.explain(error, "snap get")) from error
 
 
 def _lasts(hold: str, until: datetime.datetime) -> bool:

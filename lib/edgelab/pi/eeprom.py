@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import re
 import typing
 
@@ -27,6 +29,16 @@ def update(process: Process) -> int:
         process.fail(f"image file not found: {process.argv[-1]}")
     files.write(process.machine, NEXT, f"{process.machine.boots} {found[1]}\n")
     process.say("EEPROM updates pending. Please reboot to apply the update.")
+    return 0
+
+
+def say_version(process: Process) -> int:
+    """Say when the boot loader was built, as the firmware does."""
+    date = version(process.machine)
+    noon = datetime.datetime.fromisoformat(f"{date}T12:00:00+00:00")
+    process.say(f"{noon:%Y/%m/%d %H:%M:%S}")
+    process.say(f"version {hashlib.sha1(date.encode()).hexdigest()} (release)")
+    process.say(f"timestamp {noon.timestamp():.0f}\nupdate-time 0\ncapabilities 0x0000007f")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from typing import Any
 
-from edgelab.pi import durations, files
+from edgelab.pi import board, durations, files
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -144,7 +144,7 @@ def _kernel(machine: machines.Machine) -> dict[str, str]:
         "/proc/cpuinfo": "".join(f"processor\t: {core}\n\n" for core in range(machine.cores)),
     }
     if machine.arch == "arm64":
-        shown["/proc/device-tree/model"] = machine.model + "\0"
+        shown |= board.shown(machine)
     if inside:
         shown["/sys/fs/cgroup/memory.max"] = "max\n"
     return shown

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import typing
 
-from edgelab.pi import durations, eeprom, files, firewall, kube_api, paths, services
+from edgelab.pi import board, durations, eeprom, files, firewall, kube_api, paths, services
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
 
-THROTTLED = "/run/throttled"
-"""The board's word of bits, as hexadecimal text; a test writes it."""
-
-
+THROTTLED = board.THROTTLED
 TIMED_OUT = 28
 NO_CERTIFICATE = 56
 """What curl exits with when a server that it reached wants a certificate it does not have."""
@@ -40,7 +37,8 @@ def curl(process: Process) -> int:
 
 def _datastore(process: Process, address: str) -> int:
     """Knock at a member of the datastore, which lets in nobody without its certificate."""
-    target = process.world.machine_at(address)
+    is_own = address == "127.0.0.1"
+    target = process.machine if is_own else process.world.machine_at(address)
     there = target is not None and process.world.reaches(process.machine, target)
     if target is None or not there or not firewall.admits(target, process.machine.address, 19001):
         process.spend(float(process.argv[process.argv.index("--max-time") + 1]))
@@ -65,8 +63,7 @@ def _serves(machine: machines.Machine) -> bool:
 def vcgencmd(process: Process) -> int:
     """Answer for the board's firmware."""
     if process.argv[1:] == ["bootloader_version"]:
-        process.say(eeprom.version(process.machine).replace("-", "/") + " 12:00:00")
-        return 0
+        return eeprom.say_version(process)
     if process.argv[1:] != ["get_throttled"]:
         process.fail('error=1 error_msg="Command not registered"', 255)
     process.say(f"throttled={files.read(process.machine, THROTTLED).strip() or '0x0'}")

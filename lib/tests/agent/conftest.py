@@ -253,3 +253,9 @@ def pair(made, tmp_path):
 def trio(made, tmp_path):
     """Three voters."""
     return made.copy(tmp_path / "site", 3)
+
+
+@pytest.fixture
+def pi_0(tmp_path):
+    """One bare Pi, without any charm's doing."""
+    return pi.World(tmp_path / "world", pi.Clock(), seed=1).add_machine("0")

@@ -25,3 +25,29 @@ def test_given_a_module_with_a_foreign_import_when_looked_at_then_it_is_named(tm
     module.write_text("import json\nimport yaml\nfrom edgecloud import host\n")
 
     assert agent_zipapp.foreign_imports(module) == {"yaml"}
+
+
+def test_given_the_file_when_run_for_metrics_then_nothing_of_an_upgrade_is_loaded(tmp_path):
+    target, root = tmp_path / "agent.pyz", tmp_path / "root"
+    agent_zipapp.main([str(target)])
+    code = f"""
+import runpy, sys
+sys.argv = ["edge-agent", "metrics"]
+sys.path.insert(0, {str(target)!r})
+from edgecloud import host
+host.use(host.LocalHost({str(root)!r}))
+try:
+    runpy.run_path({str(target)!r}, run_name="__main__")
+except SystemExit as end:
+    print(end.code, *sorted(name for name in sys.modules if name.startswith("edgecloud")))
+"""
+
+    command = (sys.executable, "-IS", "-c", code)
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    result, *loaded = said.stdout.split()
+    assert (result, said.stderr) == ("0", "")
+    assert "edgecloud.agent.gauges.writing" in loaded
+    assert not {"edgecloud.agent.main", "edgecloud.agent.effects"} & set(loaded)
+    assert not [name for name in loaded if name.startswith("edgecloud.rollout")]
+    assert (root / "run/edge-agent/metrics/edge-node.prom").exists()

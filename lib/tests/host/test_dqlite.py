@@ -63,3 +63,19 @@ def test_given_an_answer_that_is_no_list_when_asked_then_it_is_said(world):
 
     with pytest.raises(dqlite.DqliteError, match="printed no members"):
         dqlite.members(world.machines["0"].host())
+
+
+def test_given_members_that_were_heard_of_when_asked_then_no_process_is_started(world):
+    host = world.machines["1"].host()
+    before = len(world.calls)
+
+    found = dqlite.heard(host)
+
+    assert len(world.calls) == before
+    assert found == dqlite.members(host)
+
+
+def test_given_a_machine_that_heard_of_nobody_when_asked_then_there_is_nobody(tmp_path):
+    machine = pi.World(tmp_path / "world", pi.Clock()).add_machine("0")
+
+    assert dqlite.heard(machine.host()) == ()

@@ -234,3 +234,14 @@ def test_given_a_machine_that_loses_power_when_asked_then_nothing_hides_it(world
 
     with pytest.raises(pi.PowerCut):
         kubectl.nodes(node, ADMIN)
+
+
+def test_given_little_time_when_asked_then_kubectl_and_its_request_have_no_more(node):
+    node.machine.faults.add(pi.Fault(("kubectl",), pi.hang()))
+    began = node.now()
+
+    with pytest.raises(kubectl.KubectlError, match="took longer than 5 s"):
+        kubectl.get_json(node, ADMIN, "node", "pi-0", within_s=5)
+
+    assert node.now() - began == pytest.approx(5, abs=0.1)
+    assert "--request-timeout=5s" in node.machine.world.calls[-1].argv

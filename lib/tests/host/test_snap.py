@@ -237,3 +237,43 @@ def test_given_services_when_stopped_and_started_then_they_say_so(raspberry):
 
     assert not stopped
     assert snap.services(raspberry, "microk8s")[name]
+
+
+def test_given_snaps_when_all_are_asked_for_then_they_come_by_name(raspberry):
+    for name in ("snapd", "lxd"):
+        snap.install(raspberry, name, channel="latest/stable")
+    snap.hold(raspberry, "lxd")
+
+    assert [(each.name, each.held) for each in snap.installed(raspberry)] == [
+        ("lxd", True),
+        ("snapd", False),
+    ]
+
+
+def test_given_no_snaps_at_all_when_asked_for_then_there_are_none(machine, raspberry):
+    machine.answer("/usr/bin/snap", "list", stderr="No snaps are installed yet.")
+
+    assert snap.installed(machine) == snap.installed(raspberry) == ()
+
+
+@pytest.mark.parametrize("asked", [snap.installed, snap.all_held])
+def test_given_snapd_that_hangs_when_asked_then_it_is_given_up(raspberry, asked):
+    raspberry.machine.faults.add(pi.Fault(("snap",), pi.hang()))
+    began = raspberry.now()
+
+    with pytest.raises(snap.SnapError, match="took longer than 5 s"):
+        asked(raspberry, timeout_s=5)
+
+    assert raspberry.now() - began == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.parametrize(("days", "held"), [(-1, False), (1, True)])
+def test_given_refreshes_that_were_put_off_when_asked_then_it_counts_until_then(
+    raspberry, days, held
+):
+    until = datetime.datetime.fromtimestamp(raspberry.now(), datetime.timezone.utc)
+    until += datetime.timedelta(days=days)
+    words = ("set", "system", f"refresh.hold={until:%Y-%m-%dT%H:%M:%SZ}")
+    raspberry.run((snap.SNAP, *words), timeout_s=60)
+
+    assert snap.all_held(raspberry) is held

@@ -1,0 +1,107 @@
+"""The upgrade of this machine: what the agent reports, and what its journal says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from edgecloud import host
+from edgecloud.agent import paths
+from edgecloud.agent.gauges.source import Settings, stamp
+from edgecloud.host import files
+from edgecloud.metrics import node
+from edgecloud.metrics.exposition import Sample
+
+if TYPE_CHECKING:
+    from edgecloud.agent import journal
+
+JOURNALS = (paths.FORMER, paths.JOURNAL)
+SHORT = 12
+"""As many digits of a plan's digest as tell plans apart."""
+
+_MOST_READS = 3
+
+
+def vetoed(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield whether somebody vetoed upgrades here."""
+    yield node.VETOED.at(machine.exists(paths.VETO))
+
+
+def told_by(machine: host.Host, place: Settings) -> list[str]:
+    """Return the files that tell of an upgrade."""
+    return [paths.OUTBOX, *JOURNALS]
+
+
+def upgrade(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield how this machine's upgrade stands; nothing before the agent's first report."""
+    said = files.read_state(machine, paths.OUTBOX)
+    if "report" not in said:
+        return
+    from edgecloud.rollout import audit, messages, state
+
+    report = messages.read_report(said["report"])
+    yield from _plan(machine, report.digest, report.part)
+    for status in messages.Status:
+        yield node.STATE.at(report.status is status, state=status.value)
+    entries = _entries(machine)
+    last = entries[-1].node if entries else state.Node(place.name)
+    yield node.CORDONED.at(last.cordon is state.Cordon.OURS)
+    yield node.BURNT.at(len(last.burnt))
+    since = _since(entries)
+    if since is not None:
+        yield node.STATE_SINCE.at(since)
+    links = [entry.link for entry in entries if entry.link]
+    # The report was written after the link whose hash it carries: without it, the end is gone.
+    is_whole = not report.head or any(link.hash == report.head for link in links)
+    yield node.AUDIT.at(is_whole and audit.first_bad(links) is None)
+
+
+def _plan(machine: host.Host, digest: str, part: str) -> Iterator[Sample]:
+    known: dict[str, Any] = files.read_state(machine, f"{paths.PLANS}/{digest}.json")
+    if "id" in known:
+        yield node.PLAN.at(1, plan=str(known["id"]), digest=digest[:SHORT], part=part)
+
+
+def _entries(machine: host.Host) -> list[journal.Entry]:
+    """Return the lines of the journal, all of one moment: it is turned over while it is read."""
+    from edgecloud.agent import journal
+
+    found = list[journal.Entry]()
+    for _ in range(_MOST_READS):
+        before = stamp(machine, JOURNALS)
+        found = journal.history(machine)
+        if stamp(machine, JOURNALS) == before:
+            break
+    return found
+
+
+def _since(entries: list[journal.Entry]) -> int | None:
+    """Return when the last status began, as far back as the journal reaches."""
+    from edgecloud.rollout import state
+
+    since, last = None, None
+    for entry in entries:
+        status = state.status(entry.node)
+        if status is not last:
+            since, last = entry.at, status
+    return since
+
+
+def boot_files(machine: host.Host, place: Settings) -> list[str]:
+    """Return the file that says which system boots next."""
+    return [f"{place.slots.get('boot', '')}/config.txt"]
+
+
+def slots(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield which of two systems runs, and which boots next."""
+    if not place.slots:
+        return
+    from edgecloud.agent import slot_boot
+
+    found = {
+        "running": slot_boot.running(machine),
+        "default": slot_boot.default(machine, place.slots["boot"]),
+    }
+    for what, slot in found.items():
+        for each in slot_boot.SLOTS if slot else ():
+            yield node.SLOT.at(slot == each, slot=each, what=what)
