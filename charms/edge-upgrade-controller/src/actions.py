@@ -17,6 +17,7 @@ import site_options
 import site_status
 from edgecloud.host import failures
 from edgecloud.rollout import audit, intent, inventory, ledger, outlook, plan, progress
+from edgecloud.twin import rehearsal, saved, text
 
 Results = dict[str, str]
 Books = site_books.Books
@@ -84,7 +85,7 @@ def _plan(context: Context) -> Outcome:
 
 
 def _start(context: Context) -> Outcome:
-    accepted, digest = _wanted(context), str(context.params["plan-digest"])
+    accepted, digest = _wanted(context), _digest(context)
     if digest != accepted.digest:
         raise ActionError(f"the option plan has another digest: {accepted.digest}")
     rollout = context.books.rollout
@@ -101,10 +102,33 @@ def _start(context: Context) -> Outcome:
 
 
 def _wanted(context: Context) -> plan.Plan:
-    text = str(context.params.get("plan") or context.options.plan)
-    if not text.strip():
+    written = str(context.params.get("plan") or context.options.plan)
+    if not written.strip():
         raise ActionError("set the option plan first: juju config APP plan=@FILE")
-    return site_options.read_plan(text)
+    return site_options.read_plan(written)
+
+
+def _rehearse(context: Context) -> Outcome:
+    """Run the plan on a twin of this site; what came of it is recorded."""
+    accepted, members = _wanted(context), context.members
+    problems = refusals(accepted, context.options, members, has_monitor=context.has_monitor)
+    if problems:
+        raise ActionError("; ".join(problems))
+    seed = int(context.params.get("seed", accepted.rehearsal.seed))
+    report = rehearsal.rehearse(accepted, members, context.now, seed=seed)
+    results = {
+        "verdict": report.verdict or "nothing speaks against it",
+        "report": "\n".join(list(text.lines(report))[1:-1]),
+        "plan-digest": accepted.digest,
+        "rehearsal-digest": report.digest,
+    }
+    if context.params["save"]:
+        results |= {"inventory": saved.write(members), "plan": plan.canonical(accepted)}
+    of, now = report.of, context.now
+    record = site_books.Rehearsed(
+        of.plan, of.members, of.seed, of.core, report.digest, report.verdict, now
+    )
+    return Outcome(results, coordination.rehearsed(context.books, record, now))
 
 
 def _pause(context: Context) -> Outcome:
@@ -198,6 +222,7 @@ ACTIONS: Mapping[str, Callable[[Context], Outcome]] = {
     "approve": _approve,
     "pause": _pause,
     "plan": _plan,
+    "rehearse": _rehearse,
     "release-node": _release_node,
     "resume": _resume,
     "retry": _retry,

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from edgecloud.rollout import audit, ledger, plan
 
 KEPT_RECORDS = 200
 KEPT_PLANS = 32
-KEYS = ("rollout", "plan", "signature", "chain", "finished", "leader")
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """The last rehearsal: what it was of, and what came of it."""
+
+    plan: str = ""
+    members: str = ""
+    seed: int = 0
+    core: str = ""
+    digest: str = ""
+    verdict: str = ""
+    """Empty if nothing spoke against the plan."""
+    at: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class Books:
     """The plans that were carried out, newest last; others may depend on them."""
     leader: str = ""
     """The unit that wrote last. Another one begins a new epoch before it writes."""
+    rehearsed: Rehearsed | None = None
     problem: str = ""
     """Why the accepted plan cannot be read by this revision; never written."""
 
@@ -42,6 +56,7 @@ def read(bag: Mapping[str, str]) -> Books:
         chain=chain,
         finished=tuple(json.loads(bag.get("finished") or "[]")),
         leader=bag.get("leader", ""),
+        rehearsed=_rehearsed(bag.get("rehearsed", "")),
     )
     if not bag.get("rollout"):
         return found
@@ -64,6 +79,7 @@ def write(books: Books) -> dict[str, str]:
         "chain": _text([list(asdict(link).values()) for link in books.chain]),
         "finished": _text(books.finished),
         "leader": books.leader,
+        "rehearsed": _text(asdict(books.rehearsed)) if books.rehearsed else "",
     }
 
 
@@ -74,6 +90,13 @@ def note(books: Books, entries: Iterable[Mapping[str, Any]], now: int) -> Books:
         link = audit.extend(chain[-1] if chain else None, {"at": now, **entry})
         chain = (*chain, link)
     return replace(books, chain=chain[-KEPT_RECORDS:])
+
+
+def _rehearsed(text: str) -> Rehearsed | None:
+    """Return the rehearsal that a text holds; fields of a newer charm are left aside."""
+    known = {each.name for each in fields(Rehearsed)}
+    values = {name: value for name, value in json.loads(text or "{}").items() if name in known}
+    return Rehearsed(**values) if values else None
 
 
 def _text(value: Any) -> str:

@@ -189,7 +189,8 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             accepted=books.accepted,
             sight=sight,
             waiting=decided.waiting,
-            offered=self._startable(books),
+            offered=None if coordination.is_under_way(books) else self._offered,
+            obstacle=self._obstacle(books),
             now=self._now,
         )
 
@@ -198,16 +199,15 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         found = [self._books.problem, self._refusal, *self._option_problems]
         return (*filter(None, found), *sighting.problems(self._reports))
 
-    def _startable(self, books: site_books.Books) -> plan.Plan | None:
-        """Return the plan of the option if it may begin now."""
-        offered = self._offered
-        if offered is None or coordination.is_under_way(books):
-            return None
+    def _obstacle(self, books: site_books.Books) -> str:
+        """Return why the plan of the option may not begin now; empty if it may."""
+        if self._offered is None or coordination.is_under_way(books):
+            return ""
         try:
-            coordination.accept(books, offered, self._members, self._now)
-        except intent.IntentError:
-            return None
-        return offered
+            coordination.accept(books, self._offered, self._members, self._now)
+        except intent.IntentError as e:
+            return str(e)
+        return ""
 
     # --- what is known in this hook ------------------------------------------------------------
 

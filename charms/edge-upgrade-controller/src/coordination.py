@@ -37,7 +37,14 @@ def lead(books: Books, unit: str, now: int) -> Books:
 
 def accept(books: Books, accepted: plan.Plan, members: inventory.Inventory, now: int) -> Books:
     """Freeze plan and inventory; raise :class:`intent.IntentError` if that may not be."""
-    rollout = intent.accept(accepted, members, now, current=books.rollout, finished=books.finished)
+    rollout = intent.accept(
+        accepted,
+        members,
+        now,
+        current=books.rollout,
+        rehearsal=_rehearsal(books, accepted),
+        finished=books.finished,
+    )
     if rollout is books.rollout:
         return books
     before = books.rollout
@@ -52,6 +59,35 @@ def accept(books: Books, accepted: plan.Plan, members: inventory.Inventory, now:
     signature = accepted.signature.value if accepted.signature else ""
     noted = site_books.note(books, [cause], now)
     return replace(noted, rollout=rollout, accepted=accepted, signature=signature)
+
+
+def _rehearsal(books: Books, accepted: plan.Plan) -> intent.Rehearsal | None:
+    """Return the rehearsal that counts; raise if there is one of this plan that does not."""
+    found = books.rehearsed
+    if found is None or not accepted.rehearsal.required:
+        return None
+    if found.plan == accepted.digest:
+        problem = _void(found, accepted)
+        if problem:
+            raise intent.IntentError(f"{problem}; run the action rehearse")
+    return intent.Rehearsal(found.plan, found.members)
+
+
+def _void(found: site_books.Rehearsed, accepted: plan.Plan) -> str:
+    """Return why a rehearsal of this plan does not count."""
+    from edgecloud.twin import rehearsal  # Only such a plan needs it.
+
+    if found.verdict:
+        return f"its rehearsal speaks against it: {found.verdict}"
+    if found.seed != accepted.rehearsal.seed:
+        return f"it was rehearsed with the seed {found.seed}, not its own"
+    return "this charm was refreshed since the rehearsal" if found.core != rehearsal.core() else ""
+
+
+def rehearsed(books: Books, found: site_books.Rehearsed, now: int) -> Books:
+    """Record a rehearsal, and what came of it."""
+    entry = {"rehearsed": found.plan, "rehearsal": found.digest, "verdict": found.verdict}
+    return replace(site_books.note(books, [entry], now), rehearsed=found)
 
 
 def change(books: Books, rollout: ledger.Rollout, now: int, *, cause: str) -> Books:

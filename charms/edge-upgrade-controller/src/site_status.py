@@ -34,7 +34,9 @@ class Facts:
     sight: ledger.Sight = _NONE
     waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     offered: plan.Plan | None = None
-    """The plan of the option, if it may begin now."""
+    """The plan of the option, if it is not the one at hand."""
+    obstacle: str = ""
+    """Why that plan may not begin now."""
     now: int = 0
 
 
@@ -72,8 +74,10 @@ def _judge(facts: Facts) -> Line:
 def _at_rest(facts: Facts) -> Line:
     """Return the line of a site on which no rollout is under way."""
     if facts.offered:
-        digest = facts.offered.digest[:12]
-        return Line(ACTIVE, f"{facts.offered.id} ({digest}) can start; {facts.nodes} nodes")
+        name = f"{facts.offered.id} ({facts.offered.digest[:12]})"
+        if facts.obstacle:
+            return Line(BLOCKED, f"{name} cannot start: {facts.obstacle}")
+        return Line(ACTIVE, f"{name} can start; {facts.nodes} nodes")
     if facts.rollout is None:
         return Line(ACTIVE, f"no plan; {facts.nodes} nodes")
     text = f"{facts.rollout.plan_id} {_ending(facts.rollout)}"

@@ -6,7 +6,8 @@ import json
 import pytest
 from ops import testing
 
-from edgecloud.rollout import ledger
+from edgecloud.rollout import ledger, plan
+from edgecloud.twin import rehearsal, saved
 
 Phase = ledger.Phase
 
@@ -80,10 +81,83 @@ def test_given_a_gate_and_no_monitor_when_started_then_it_is_refused(site):
     assert "relate health-gate" in refused(site, "start", plan_digest=digest)
 
 
-def test_given_a_plan_that_must_be_rehearsed_when_started_then_it_is_refused(site):
-    digest = site.offer(rehearsal={"required": True})
+REHEARSED = {"rehearsal": {"required": True, "seed": 3}}
 
-    assert "rehearsed" in refused(site, "start", plan_digest=digest)
+
+def test_given_a_plan_that_must_be_rehearsed_when_it_was_not_then_it_is_refused(site):
+    digest = site.offer(**REHEARSED)
+
+    assert "must be rehearsed first" in refused(site, "start", plan_digest=digest)
+    assert site.event().status.message == (
+        f"k8s-135 ({digest[:12]}) cannot start: the plan must be rehearsed first"
+    )
+
+
+def test_given_a_plan_that_was_rehearsed_when_started_then_it_begins(site):
+    digest = site.offer(**REHEARSED)
+
+    found = dict(site.act("rehearse"))
+    site.act("start", plan_digest=digest)
+
+    assert found["verdict"] == "nothing speaks against it"
+    assert found["plan-digest"] == digest
+    assert "runs with one fault: 60 of " in found["report"]
+    assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_site_that_changed_since_the_rehearsal_when_started_then_it_is_refused(site):
+    digest = site.offer(**REHEARSED)
+    site.act("rehearse")
+    actor = site.actors["pi-2"]
+    actor.machine = dataclasses.replace(actor.machine, domain="rack-b")
+
+    assert "the site changed since" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_a_rehearsal_of_another_seed_when_started_then_it_does_not_count(site):
+    digest = site.offer(**REHEARSED)
+    site.act("rehearse", seed=4)
+
+    assert "with the seed 4, not its own" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_another_core_since_the_rehearsal_when_started_then_it_does_not_count(
+    site, monkeypatch
+):
+    digest = site.offer(**REHEARSED)
+    site.act("rehearse")
+    monkeypatch.setattr(rehearsal, "core", lambda: "newer")
+
+    assert "refreshed since the rehearsal" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_a_rehearsal_that_speaks_against_it_when_started_then_it_is_refused(make_site):
+    site = make_site(planes=2)
+    digest = site.offer(**REHEARSED)
+
+    found = dict(site.act("rehearse"))
+
+    assert found["verdict"].startswith("without any fault it ends expired")
+    assert "speaks against it: without any" in refused(site, "start", plan_digest=digest)
+
+
+def test_given_a_saved_rehearsal_when_run_elsewhere_then_it_comes_to_the_same(site, tmp_path):
+    site.offer(**REHEARSED)
+    found = site.act("rehearse", save=True)
+
+    members = saved.read(found["inventory"]).members
+    again = rehearsal.rehearse(plan.parse(found["plan"]), members, site.now, seed=3)
+
+    assert again.digest == found["rehearsal-digest"]
+
+
+def test_given_a_rehearsal_when_run_then_nothing_is_ordered_and_it_is_on_record(site):
+    site.offer()
+
+    site.act("rehearse")
+
+    assert site.orders().orders == ()
+    assert site.act("verify-audit")["records"] == "1 to 1"
 
 
 def test_given_a_pause_when_rounds_pass_then_nobody_is_granted_until_resumed(site):

@@ -17,6 +17,7 @@ def begun(members, **changes):
 
 def test_given_a_rollout_when_written_and_read_then_nothing_is_lost(members):
     kept = dataclasses.replace(begun(members), finished=("old",), leader="app/0")
+    kept = dataclasses.replace(kept, rehearsed=books.Rehearsed("p", "m", 3, "c", "d", "", NOW))
 
     assert books.read(books.write(kept)) == kept
 
@@ -72,8 +73,10 @@ def test_given_a_plan_that_was_never_done_when_another_depends_on_it_then_it_is_
 
     site.event("config_changed")
 
-    assert digest
-    assert site.status.message.startswith("no plan")
+    assert site.status.name == "blocked"
+    assert site.status.message == (
+        f"k8s-135 ({digest[:12]}) cannot start: depends on k8s-134, which is not done"
+    )
 
 
 def test_given_a_newer_generation_of_a_plan_that_waits_when_accepted_then_the_old_one_is_noted(
