@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "charms/edge-lxd/src"
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "charms/edge-monitor/tests/unit"))
 
 import lxd_site
+import monitor_site
 
 from edgecloud.lxd import images, storage
 
@@ -113,3 +114,12 @@ def three(site, image_files, progress):
     images.ensure_alias(api, "tiny", fingerprint)
     progress("the cluster of three serves")
     return made
+
+
+@pytest.fixture(scope="session")
+def monitor_programs():
+    """See that the programs of the monitoring are there."""
+    missing = [name for name in monitor_site.PROGRAMS if shutil.which(name) is None]
+    if os.geteuid() or missing:
+        needed = f"apt-get install {monitor_site.PACKAGES}"
+        pytest.exit(f"Needs root and {needed}; missing: {missing}", 2)

@@ -28,7 +28,7 @@ def flushes(known: Collection[str]) -> tuple[int, ...]:
 
 def stale_s(interval_s: int) -> int:
     """Return after how many seconds without a sample a series is gone."""
-    return max(30, STALE_INTERVALS * interval_s)
+    return max(20, STALE_INTERVALS * interval_s)
 
 
 def daemon(

@@ -1,0 +1,358 @@
+"""A whole monitor: the gate as the upgrade controller asks it, alerts, tokens, and addresses."""
+
+import base64
+import dataclasses
+import json
+import pathlib
+import subprocess
+import time
+
+import pytest
+from monitor_site import Exporter, Process, Receiver, Uplink, post, sequence, wait
+
+import alerting
+import authority
+import door
+import gates
+import questions
+import sizing
+import store
+from edgecloud import host as hosts
+from edgecloud.interfaces import health_gate
+from edgecloud.rollout import ledger, terms
+from edgecloud.telemetry import exporter, packages, scrape
+
+Verdict = ledger.Verdict
+INTERVAL_S = 5
+APP = "edge-microk8s"
+RULE = {
+    "groups": [
+        {
+            "name": "test",
+            "rules": [
+                {
+                    "alert": "SomethingBad",
+                    "expr": "synth_bad > 0",
+                    "labels": {"severity": "critical"},
+                }
+            ],
+        }
+    ]
+}
+
+
+class Tree(hosts.LocalHost):
+    """Files below a folder, programs of this computer."""
+
+    def run(self, command, **options):
+        words = [f"{self.root}{word}" if word.startswith("/etc/") else word for word in command]
+        return super().run(words, **options)
+
+    def path(self, path):
+        return pathlib.Path(path) if path.startswith("/usr/") else super().path(path)
+
+
+class Monitor:
+    """Everything that a unit of edge-monitor runs, as its units say."""
+
+    def __init__(self, folder):
+        self.host = host = Tree(folder)
+        self.folder = folder
+        self.exporter, self.receiver = Exporter(), Receiver()
+        self.uplink = Uplink(self.receiver.server.server_port)
+        self.processes = {}
+        authority.ensure(host, {"127.0.0.1"})
+        door.ensure_keys(host)
+        self.passwords = door.ensure_passwords(host)
+        host.write(door.CONFIG, door.config(self.passwords))
+        told = alerting.Receivers(webhook_url=f"http://127.0.0.1:{self.uplink.port}/")
+        host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
+        host.write(f"{alerting.RULES}/test.rules", json.dumps(RULE))
+        host.write(f"{alerting.RULES}/heartbeat.rules", alerting.heartbeat({APP: 1}))
+        labels = {"juju_application": APP, "juju_unit": f"{APP}/0"}
+        host.write(
+            "/etc/edge-monitor/scrape.yml",
+            scrape.config(
+                [
+                    scrape.Job("synth", ((self.exporter.address, labels),)),
+                    scrape.Job("node", ((f"127.0.0.1:{exporter.PORT}", {}),)),
+                ],
+                interval_s=INTERVAL_S,
+            ),
+        )
+        host.path(exporter.TEXTFILES).mkdir(parents=True)
+        for daemon in self._daemons():
+            self.processes[daemon.name] = Process(
+                dataclasses.replace(
+                    daemon,
+                    secrets={name: f"{folder}{path}" for name, path in daemon.secrets.items()},
+                    environment_file=daemon.environment_file
+                    and f"{folder}{daemon.environment_file}",
+                ),
+                folder,
+                rewrite={
+                    alerting.RULES: f"{folder}{alerting.RULES}",
+                    exporter.TEXTFILES: f"{folder}{exporter.TEXTFILES}",
+                },
+            )
+
+    def _daemons(self):
+        known = {name: packages.options(self.host, f"/usr/bin/{name}") for name in self.PROGRAMS}
+        size, problems = sizing.fit(
+            sizing.Machine(4096, 50_000),
+            sizing.Wish(write_gb_per_day=50),
+            flushes=store.flushes(known["victoria-metrics"]),
+        )
+        assert not problems
+        return (
+            exporter.daemon(known["prometheus-node-exporter"]),
+            store.daemon(
+                size,
+                known["victoria-metrics"],
+                interval_s=INTERVAL_S,
+                retention_days=15,
+                series=30_000,
+                scrape_file="/etc/edge-monitor/scrape.yml",
+            ),
+            alerting.manager(known["prometheus-alertmanager"]),
+            alerting.evaluator(known["vmalert"], interval_s=INTERVAL_S, labels={"site": "x"}),
+            door.daemon(known["vmauth"], address="127.0.0.1"),
+        )
+
+    PROGRAMS = (
+        "prometheus-node-exporter",
+        "victoria-metrics",
+        "prometheus-alertmanager",
+        "vmalert",
+        "vmauth",
+    )
+
+    def start(self):
+        for process in self.processes.values():
+            process.start()
+        return self
+
+    def stop(self):
+        for process in self.processes.values():
+            process.stop()
+        self.uplink.cut()
+        self.exporter.stop()
+        self.receiver.stop()
+
+    @property
+    def access(self):
+        return health_gate.Access(
+            door.url("127.0.0.1"),
+            self.host.read(authority.CA),
+            door.GATE,
+            self.passwords[door.GATE],
+            tuple(questions.offered({APP: 1})),
+        )
+
+    def verdict(self, gate, **changes):
+        access = dataclasses.replace(self.access, **changes)
+        return gates.ask(access, [gate], int(time.time()))[gate.name]
+
+
+CALM = terms.Gate("calm", "alerts", 'severity="critical"')
+UNITS_UP = terms.Gate("units-up", "promql")
+FAR = "far"
+FAR_UP = terms.Gate("far-up", "promql", questions.units_up({FAR: 1}))
+
+
+@pytest.fixture(scope="module")
+def monitor(tmp_path_factory, monitor_programs, progress):
+    made = Monitor(tmp_path_factory.mktemp("monitor")).start()
+    try:
+        wait(lambda: made.verdict(CALM) is Verdict.PASS, timeout_s=60)
+        progress("a monitor runs, and its heartbeat fires")
+        sample = f'up{{juju_application="{FAR}",juju_unit="{FAR}/0"}} 1'
+        post(f"{store.URL}/api/v1/import/prometheus", sample)
+        made.heard = time.time()
+        wait(lambda: made.verdict(FAR_UP) is Verdict.PASS)
+        yield made
+    finally:
+        made.stop()
+
+
+def test_given_a_site_that_is_well_when_asked_then_every_question_passes(monitor):
+    wait(lambda: monitor.verdict(UNITS_UP) is Verdict.PASS)
+
+    said = {
+        each.name: monitor.verdict(terms.Gate(each.name, "promql"))
+        for each in monitor.access.questions
+    }
+    assert {said["units-up"], said["no-critical-alerts"], said["room-on-disk"]} == {Verdict.PASS}
+    # A container may have no clock of its own to synchronise.
+    assert said["clock-synchronised"] in (Verdict.PASS, Verdict.FAIL)
+
+
+def test_given_a_selector_with_a_typing_error_when_asked_then_nothing_is_concluded(monitor):
+    for query in (
+        'min(up{juju_application="edge-mikrok8s"}) == bool 1',
+        'sum(up{juju_application="edge-mikrok8s"}) >= bool 1',
+    ):
+        assert monitor.verdict(terms.Gate("typo", "promql", query)) is Verdict.INCONCLUSIVE
+
+
+def test_given_a_query_that_is_none_when_asked_then_it_is_an_error(monitor):
+    assert monitor.verdict(terms.Gate("odd", "promql", "min(up")) is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"password": "guessed"},
+        {"username": "writer"},
+        {"ca": ""},
+        {"url": "https://127.0.0.1:1"},
+        {"url": "https://localhost:8427"},
+        {"url": "http://127.0.0.1:8427"},
+    ],
+    ids=["token", "user", "authority", "nobody", "name", "no-tls"],
+)
+def test_given_a_wrong_way_to_ask_when_asked_then_it_is_an_error(monitor, change):
+    assert monitor.verdict(CALM, **change) is Verdict.ERROR
+
+
+# --- tokens and addresses ------------------------------------------------------------------------
+
+
+def fetched(monitor, path, user=None, method="GET"):
+    """The status with which the door answers."""
+    command = ["curl", "--silent", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"]
+    command += ["--cacert", f"{monitor.folder}{authority.CA}", "-X", method]
+    stdin = ""
+    if user:
+        pair = f"{user}:{monitor.passwords[user]}".encode()
+        stdin = f'header = "Authorization: Basic {base64.b64encode(pair).decode()}"\n'
+    command += ["--config", "-", f"{door.url('127.0.0.1')}{path}"]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=20)
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("user", "path"),
+    [
+        (None, "/api/v1/query?query=up"),
+        (None, "/metrics"),
+        (None, "/flags"),
+        (None, "/-/reload"),
+        (None, "/debug/pprof/cmdline"),
+        ("gate", "/api/v1/query_range?query=up"),
+        ("gate", "/api/v1/export?match[]=up"),
+        ("gate", "/api/v1/query/../export?match[]=up"),
+        ("gate", "/api/v1/query%2f..%2fexport?match[]=up"),
+        ("gate", "/api/v1/admin/tsdb/delete_series?match[]=up"),
+        ("gate", "/api/v1/write"),
+        ("gate", "/metrics"),
+        ("writer", "/api/v1/query?query=up"),
+        ("writer", "/api/v1/export?match[]=up"),
+        ("writer", "/snapshot/create"),
+    ],
+)
+def test_given_a_token_when_it_is_used_beyond_its_path_then_the_door_stays_shut(
+    monitor, user, path
+):
+    assert 400 <= fetched(monitor, path, user) < 500
+
+
+def test_given_the_gates_token_when_it_asks_then_the_door_opens(monitor):
+    assert fetched(monitor, "/api/v1/query?query=up", "gate") == 200
+
+
+def test_given_a_monitor_when_it_runs_then_nothing_listens_on_every_address(monitor):
+    text = subprocess.run(
+        ("ss", "-H", "-ltnup"), capture_output=True, text=True, check=True, timeout=20
+    ).stdout
+    mine = {str(process.popen.pid) for process in monitor.processes.values()}
+    found = [line.split() for line in text.splitlines()]
+    addresses = {line[4] for line in found if any(f"pid={pid}," in line[-1] for pid in mine)}
+
+    assert {address.rpartition(":")[0] for address in addresses} == {"127.0.0.1"}
+    assert len(addresses) == len(monitor.processes)
+
+
+def test_given_a_monitor_when_it_runs_then_arguments_hold_no_secret(monitor):
+    shown = "".join(
+        pathlib.Path(f"/proc/{process.popen.pid}/cmdline").read_text()
+        for process in monitor.processes.values()
+    )
+
+    assert not any(password in shown for password in monitor.passwords.values())
+
+
+# --- alerts --------------------------------------------------------------------------------------
+
+
+def test_given_a_cut_uplink_when_an_alert_fires_then_it_blocks_and_is_delivered_once_later(
+    monitor, progress
+):
+    monitor.uplink.cut()
+    monitor.exporter.bad = 1
+    wait(lambda: monitor.verdict(CALM) is Verdict.FAIL, timeout_s=30)
+    progress("the alert fires, and the gate fails, while the uplink is cut")
+    assert monitor.verdict(terms.Gate("no-critical-alerts", "promql")) is Verdict.FAIL
+    time.sleep(3)
+    assert monitor.receiver.taken == []
+
+    monitor.uplink.restore()
+    wait(lambda: monitor.receiver.named("SomethingBad"), timeout_s=30)
+    time.sleep(5)
+
+    assert len(monitor.receiver.named("SomethingBad")) == 1
+
+
+def test_given_a_collector_elsewhere_that_died_when_asked_then_its_last_word_is_not_believed(
+    monitor,
+):
+    """It wrote a sample when the monitor began, and nothing since."""
+    assert sequence(store.URL, "up", juju_application=FAR) == [1]
+    assert time.time() - monitor.heard > store.stale_s(INTERVAL_S)
+
+    assert monitor.verdict(FAR_UP) is Verdict.INCONCLUSIVE
+
+
+def test_given_a_target_that_is_down_when_asked_then_the_site_is_not_well(monitor):
+    monitor.exporter.server.shutdown()
+    monitor.exporter.server.server_close()
+
+    wait(lambda: monitor.verdict(UNITS_UP) is Verdict.FAIL, timeout_s=30)
+
+    address = monitor.exporter.address
+    again = Exporter(port=int(address.rpartition(":")[2]))
+    again.served = monitor.exporter.served
+    monitor.exporter = again
+    wait(lambda: monitor.verdict(UNITS_UP) is Verdict.PASS, timeout_s=30)
+
+
+def test_given_a_store_that_is_killed_when_it_is_back_then_a_bounded_window_is_lost(
+    monitor, progress
+):
+    process = monitor.processes[store.NAME]
+    before = monitor.exporter.served
+    process.kill()
+    assert monitor.verdict(UNITS_UP) is Verdict.ERROR
+    process.start()
+    wait(lambda: monitor.exporter.served > before, timeout_s=30)
+    wait(lambda: monitor.verdict(UNITS_UP) is Verdict.PASS, timeout_s=30)
+
+    kept = sequence(store.URL, "synth_seq")
+    lost = [number for number in range(min(kept), before + 1) if number not in kept]
+    window = len(lost) * INTERVAL_S
+    progress(f"store killed: {len(lost)} of {before} scrapes lost, a window of {window} s")
+    assert window <= sizing.FLUSHES[0][0] + 2 * INTERVAL_S
+
+
+def test_given_rules_that_nobody_evaluates_when_asked_then_silence_is_not_health(
+    monitor, progress
+):
+    monitor.processes[alerting.RULES_NAME].kill()
+    killed = time.monotonic()
+
+    wait(lambda: monitor.verdict(CALM) is Verdict.INCONCLUSIVE, timeout_s=60)
+
+    silent_s = time.monotonic() - killed
+    progress(f"the heartbeat was missed {silent_s:.0f} s after its end")
+    assert silent_s < store.stale_s(INTERVAL_S) + 10
+    assert monitor.verdict(UNITS_UP) is Verdict.INCONCLUSIVE
