@@ -1,0 +1,349 @@
+"""One hook's worth of care for the nodes that a unit hosts: build, join, replace, let go.
+
+Each call does at most one long thing inside a node and says whether there is more to come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import guest_host
+import hosted_node
+import hosting
+import pool_plan
+import pools
+import replacement
+from edgecloud import host as machines
+from edgecloud.host import files
+from edgecloud.interfaces import cluster_join
+from edgecloud.interfaces.cluster_join import NodeReport
+from edgecloud.lxd import instances
+from hosting import Attempt, Seen
+from replacement import Replacement
+
+STATE = "/var/lib/edge-lxd"
+
+
+class End(Protocol):
+    """What this needs of the relation to the control plane."""
+
+    @property
+    def relation(self) -> object | None:
+        """The relation, if there is one."""
+        ...
+
+    def record(self) -> cluster_join.ClusterRecord:
+        """Return what the leader of the control plane says."""
+        ...
+
+    def report(self) -> NodeReport:
+        """Return what this unit last said."""
+        ...
+
+    def publish(self, report: NodeReport) -> bool:
+        """Say something else."""
+        ...
+
+    def offer(self, hosted: str = "") -> cluster_join.JoinOffer | None:
+        """Return the offer in force for a node."""
+        ...
+
+    def url(self, offer: cluster_join.JoinOffer) -> str | None:
+        """Return the join address of an offer."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How the pool is after a hook."""
+
+    size: int = 0
+    joined: int = 0
+    waits_for: str = ""
+    """What keeps it from being as it should; empty if nothing does."""
+    drift: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    replaced: str = ""
+    """What became of a replacement that ended in this hook."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.waits_for
+
+
+class NodePool:
+    """The nodes that a unit hosts.
+
+    Args:
+        host: the machine, which keeps the journals.
+        pool: their instances.
+        channel: where the nodes get MicroK8s.
+        end: the relation to the control plane.
+        guest: how a node is reached inside its instance.
+        boundary: called by name before each step that changes anything; tests cut power there.
+    """
+
+    def __init__(
+        self,
+        host: machines.Host,
+        pool: pools.Pool,
+        channel: str,
+        end: End,
+        *,
+        guest: Callable[[str], machines.Host] | None = None,
+        boundary: Callable[[str], None] = lambda _: None,
+    ):
+        self._host = host
+        self._pool = pool
+        self._channel = channel
+        self._end = end
+        self._guest = guest or self._inside
+        self._boundary = boundary
+        self._record = end.record()
+        self._known = hosting.members(pool.unit, self._record)
+        self._said = {
+            pool_plan.instance_of(pool.unit, one.name): one.report for one in end.report().hosted
+        }
+        self._present = pools.survey(pool.client, pool.unit)
+        self._reports: dict[str, NodeReport] = {}
+        self._waits: list[str] = []
+
+    def act(self, size: int, *, may_start: bool = True) -> Outcome:
+        """Bring the pool a step closer to this many nodes.
+
+        Args:
+            size: how many there should be.
+            may_start: whether they shall run; not while this machine is evacuated.
+        """
+        replacing = load(self._host, self._pool.unit)
+        plan = self._plan(size, replacing)
+        self._boundary("before nodes are built")
+        built = self._pool.build(plan, may_start=may_start)
+        over = ""
+        if may_start:
+            self._bring_in([node.name for node in plan.nodes])
+            over = self._replace(replacing) if replacing else ""
+        replacing = load(self._host, self._pool.unit)
+        going = [*plan.surplus, *([replacing.going] if replacing and replacing.going else [])]
+        self._publish(going)
+        self._boundary("before nodes are deleted")
+        self._let_go(going)
+        return self._outcome(size, built, over)
+
+    def replace(self, name: str) -> Replacement:
+        """Note that a new node shall take the place of one; the next hooks do it.
+
+        Raises:
+            pools.PoolError: another is being replaced, or there is no such node.
+        """
+        under_way = load(self._host, self._pool.unit)
+        if under_way is not None:
+            raise pools.PoolError(f"{under_way.old} is being replaced: wait for its end")
+        found = next((one for one in self._present if one.name == name), None)
+        if found is None:
+            raise pools.PoolError(f"this unit has no node {name}")
+        ground = self._pool.ground
+        taken = ground.taken | {one.address for one in self._present}
+        spent = {*self._known, *(one.name for one in self._present)}
+        made = pool_plan.node(self._pool.unit, found.slot, ground.subnet, taken=taken, spent=spent)
+        begun = Replacement(name, made.name, found.slot, made.address, since=self._host.now())
+        self._save(begun)
+        return begun
+
+    def _inside(self, name: str) -> machines.Host:
+        return guest_host.GuestHost(self._pool.client, name)
+
+    def _plan(self, size: int, replacing: Replacement | None) -> pool_plan.Plan:
+        return pool_plan.plan(
+            self._pool.unit,
+            size,
+            self._present,
+            self._pool.ground,
+            spent=set(self._known),
+            replacing=replacing.names if replacing else (),
+        )
+
+    # --- joining -------------------------------------------------------------------------------
+
+    def _bring_in(self, names: list[str]) -> None:
+        """Go on with each node until one takes long."""
+        if self._record.cluster is None:
+            if names:
+                self._waits.append("nodes wait for a control plane")
+            return
+        for name in names:
+            if hosting.is_settled(name, self._known, self._said):
+                self._reports[name] = self._said[name]
+            elif self._go_on(name):
+                return
+
+    def _go_on(self, name: str) -> bool:
+        """Bring a node further, and note what it says. Return whether that took long."""
+        try:
+            busy = self._join_or_install(name)
+        except (hosted_node.NodeError, OSError) as e:
+            self._waits.append(f"{name}: {e}")
+            return True
+        if not self._reports.get(name, NodeReport()).joined:
+            self._waits.append(f"{name} is joining")
+        return busy
+
+    def _join_or_install(self, name: str) -> bool:
+        node = self._guest(name)
+        self._boundary(f"before {name} gets MicroK8s")
+        if hosted_node.ensure_microk8s(node, self._channel):
+            return True
+        seen = self._look(name, node)
+        if hosting.is_astray(seen, self._record):
+            # A worker cannot be sent from one cluster to another; it is made anew.
+            self._pool.remove((name,))
+            return True
+        busy = self._use_offer(name, node)
+        if busy:
+            seen = self._look(name, node)
+        last = self._attempts().get(name, Attempt())
+        self._reports[name] = hosting.report(
+            name, seen, self._known, self._record, last, self._host.now()
+        )
+        return busy
+
+    def _use_offer(self, name: str, node: machines.Host) -> bool:
+        """Use the offer made to a node, if there is a new one. Return whether it was tried."""
+        offer = self._end.offer(pool_plan.hosted_as(self._pool.unit, name))
+        last = self._attempts().get(name, Attempt())
+        now = self._host.now()
+        if offer is None or not hosting.should_join(offer.attempt, last, self._record, now):
+            return False
+        url = self._end.url(offer)
+        if url is None:
+            return False
+        attempt = Attempt(offer.attempt, now)
+        self._note(name, attempt)
+        self._boundary(f"before {name} joins")
+        try:
+            hosted_node.join(node, url)
+        except hosted_node.NodeError as e:
+            self._note(name, dataclasses.replace(attempt, error=str(e)))
+        return True
+
+    def _look(self, name: str, node: machines.Host) -> Seen:
+        facts = hosted_node.look(node, name)
+        address = next((one.address for one in self._present if one.name == name), "")
+        if not address:
+            address = _address(instances.state(self._pool.client, name))
+        return Seen(address, facts.ca, facts.worker, facts.ready)
+
+    # --- letting go ----------------------------------------------------------------------------
+
+    def _publish(self, going: list[str]) -> None:
+        """Say how the nodes are. What was said of one that was not looked at still holds."""
+        there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}
+        said = {name: report for name, report in self._said.items() if name in there}
+        reports = {**said, **self._reports}
+        self._end.publish(hosting.publication(self._pool.unit, reports, self._known, going))
+
+    def _let_go(self, going: list[str]) -> None:
+        """Delete what the cluster let go of, or never had."""
+        gone = hosting.may_go(going, self._known)
+        if self._end.relation is not None and self._record.cluster is None:
+            # The control plane has not spoken yet, so what it knows is not known.
+            gone = tuple(name for name in gone if name not in self._attempts())
+        removed = self._pool.remove(gone)
+        for name in removed:
+            self._note(name, None)
+        left = [name for name in going if name not in gone]
+        self._waits += [f"{name} is being drained" for name in left]
+
+    # --- replacing -----------------------------------------------------------------------------
+
+    def _replace(self, under_way: Replacement) -> str:
+        """Bring a replacement a step further. Return what became of it if it is over."""
+        new = pool_plan.Node(under_way.new, under_way.slot, under_way.address)
+        trouble = ""
+        if under_way.phase in (replacement.Phase.BUILD, replacement.Phase.JOIN):
+            self._boundary("before the new node is built")
+            try:
+                self._pool.ensure(new)
+                self._bring_in([new.name])
+            except pools.PoolError as e:
+                trouble = str(e)
+        for name in under_way.names - {under_way.going}:
+            if name in self._said:
+                self._reports.setdefault(name, self._said[name])
+        view = self._view(under_way, trouble)
+        following = replacement.step(under_way, view, self._host.now())
+        self._boundary(f"before noting what follows {under_way.phase.value}")
+        self._save(following)
+        if following is not None:
+            self._waits.append(f"{under_way.old} is being replaced: {following.phase.value}")
+            return ""
+        return replacement.result(under_way)
+
+    def _view(self, under_way: Replacement, trouble: str) -> replacement.View:
+        there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}
+        report = self._reports.get(under_way.new, NodeReport())
+        return replacement.View(
+            up=bool(report.ca),
+            joined=hosting.is_settled(under_way.new, self._known, {under_way.new: report}),
+            old_known=under_way.old in self._known,
+            new_known=under_way.new in self._known,
+            old_there=under_way.old in there,
+            new_there=under_way.new in there,
+            trouble=trouble or report.error or "",
+        )
+
+    # --- what is remembered --------------------------------------------------------------------
+
+    def _attempts(self) -> dict[str, Attempt]:
+        known = files.read_state(self._host, _joins(self._pool.unit))
+        return {name: Attempt(**one) for name, one in known.items()}
+
+    def _note(self, name: str, attempt: Attempt | None) -> None:
+        known = files.read_state(self._host, _joins(self._pool.unit))
+        known.pop(name, None)
+        if attempt is not None:
+            known[name] = dataclasses.asdict(attempt)
+        files.write_state(self._host, _joins(self._pool.unit), known)
+
+    def _save(self, under_way: Replacement | None) -> None:
+        document = replacement.encode(under_way) if under_way else {}
+        files.write_state(self._host, _replacing(self._pool.unit), document)
+
+    def _outcome(self, size: int, built: pools.Outcome, over: str) -> Outcome:
+        joined = sum(1 for one in self._reports.values() if one.joined)
+        return Outcome(
+            size=size,
+            joined=joined,
+            waits_for="; ".join(dict.fromkeys(self._waits)),
+            drift=built.drift,
+            outdated=pool_plan.outdated(self._present, self._pool.made_of),
+            replaced=over,
+        )
+
+
+def load(host: machines.Host, unit: str) -> Replacement | None:
+    """Return the replacement that is under way."""
+    return replacement.decode(files.read_state(host, _replacing(unit)))
+
+
+def forget(host: machines.Host, unit: str) -> None:
+    """Forget all that was remembered of a unit's nodes."""
+    for path in (_joins(unit), _replacing(unit)):
+        host.remove(path)
+
+
+def _joins(unit: str) -> str:
+    return f"{STATE}/joins-{unit.replace('/', '-')}.json"
+
+
+def _replacing(unit: str) -> str:
+    return f"{STATE}/replacing-{unit.replace('/', '-')}.json"
+
+
+def _address(state: instances.State) -> str:
+    found: Mapping[str, tuple[str, ...]] = state.addresses
+    usable = (one for name, many in found.items() if name == "eth0" for one in many)
+    return next((one for one in usable if "." in one), "")
