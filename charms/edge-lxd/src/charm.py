@@ -20,6 +20,7 @@ import lxd_status
 import membership
 import metrics
 import node_profile
+import pool_care
 import preflight
 import site_network
 import stewardship
@@ -27,7 +28,7 @@ import upkeep
 import view as views
 from edgecloud import host as machines
 from edgecloud.host import failures, snap, systemd
-from edgecloud.interfaces import cos_agent, edge_component, lxd_cluster
+from edgecloud.interfaces import cluster_join, cos_agent, edge_component, lxd_cluster
 from edgecloud.lxd import errors
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 CLUSTER = "cluster"
 COMPONENT = "component"
 COS_AGENT = "cos-agent"
+CONTROL_PLANE = "control-plane"
 
 EVIDENCE = 50
 """How many departures a unit remembers; the leader needs each for a few hooks only."""
@@ -53,6 +55,7 @@ class EdgeLxdCharm(ops.CharmBase):
         self._peers = lxd_cluster.ClusterPeers(self, CLUSTER)
         self._component = edge_component.ComponentProvider(self, COMPONENT)
         self._cos_agent = cos_agent.CosAgentProvider(self, COS_AGENT)
+        self._control_plane = cluster_join.JoinerEnd(self, CONTROL_PLANE)
         self._unfit: list[str] = []
         self._troubles: list[str] = []
         self._notes: list[str] = []
@@ -74,6 +77,10 @@ class EdgeLxdCharm(ops.CharmBase):
             cluster.relation_changed,
             self.on[COMPONENT].relation_created,
             self.on[COS_AGENT].relation_created,
+            self.on[CONTROL_PLANE].relation_created,
+            self.on[CONTROL_PLANE].relation_joined,
+            self.on[CONTROL_PLANE].relation_changed,
+            self.on[CONTROL_PLANE].relation_departed,
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(cluster.relation_departed, self._on_departed)
@@ -82,6 +89,7 @@ class EdgeLxdCharm(ops.CharmBase):
         framework.observe(self.on.stop, self._on_stop)
         framework.observe(self.on.remove, self._on_remove)
         framework.observe(self.on.switch_node_action, self._on_switch_node_action)
+        framework.observe(self.on.replace_node_action, self._on_replace_node_action)
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
         framework.observe(self.on.collect_app_status, self._on_collect_app_status)
 
@@ -99,6 +107,7 @@ class EdgeLxdCharm(ops.CharmBase):
         self._keep_books()
         self._attempt(self._act_for_all, config)
         self._attempt(self._look_after, config)
+        self._attempt(self._host_nodes, config)
         self._attempt(self._tell_neighbours, config)
         if self._is_unfinished:
             self._attempt(self._wake_up_later)
@@ -133,7 +142,7 @@ class EdgeLxdCharm(ops.CharmBase):
     def _tune(self, config: lxd_config.LxdConfig) -> None:
         """Set what containers share with their host."""
         host_tuning.ensure_sysctls(self._host)
-        if config.node_profile != node_profile.NONE:
+        if config.node_profile != node_profile.NONE or config.nodes:
             lacking = host_tuning.ensure_modules(self._host, node_profile.MODULES)
             self._notes += [f"no kernel module {', '.join(lacking)}"] if lacking else []
 
@@ -209,6 +218,20 @@ class EdgeLxdCharm(ops.CharmBase):
         upkeep.ensure_own(self._host, lxd, view.name, self._wish(config), self._address)
         self._notes += upkeep.notes(self._host, lxd, view)
 
+    def _host_nodes(self, config: lxd_config.LxdConfig | None) -> None:
+        """Have the nodes that this unit hosts, and have them in MicroK8s."""
+        lxd, view = views.connect(self._host), self._view
+        if config is None or lxd is None or view is None or not view.clustered:
+            return
+        if self._blockers or not view.quorate or not self._is_joined:
+            return
+        outcome = pool_care.care(
+            self._host, lxd, view, config, self._pool_site, self._control_plane
+        )
+        if outcome is not None:
+            self._notes += pool_care.notes(outcome)
+            self._busy |= not outcome.settled
+
     def _tell_neighbours(self, config: lxd_config.LxdConfig | None) -> None:
         """Tell the charms on this machine what runs here."""
         view = self._view
@@ -262,6 +285,7 @@ class EdgeLxdCharm(ops.CharmBase):
         if lxd is None or view is None:
             return
         try:
+            pool_care.remove(self._host, lxd, self.unit.name)
             metrics.revoke(self._host, lxd)
             departure.leave(lxd, view)
         except (departure.DepartureRefusedError, *EXPECTED) as e:
@@ -289,6 +313,19 @@ class EdgeLxdCharm(ops.CharmBase):
             return
         try:
             event.set_results(switch_node.run(self._host, client, event.params))
+        except EXPECTED as e:
+            event.fail(str(e))
+
+    def _on_replace_node_action(self, event: ops.ActionEvent) -> None:
+        """Begin to put a new node in the place of one; the next hooks do it."""
+        lxd, view, config = views.connect(self._host), self._view, self._config
+        if lxd is None or view is None or config is None or not view.clustered:
+            event.fail("this machine is in no cluster yet, or an option is wrong")
+            return
+        name, site, end = event.params["node"], self._pool_site, self._control_plane
+        try:
+            event.set_results(pool_care.replace(self._host, lxd, view, config, site, end, name))
+            self._wake_up_later()
         except EXPECTED as e:
             event.fail(str(e))
 
@@ -350,6 +387,11 @@ class EdgeLxdCharm(ops.CharmBase):
         binding = self.model.get_binding(CLUSTER)
         assert binding is not None
         return f"{binding.network.bind_address}:{joining.PORT}"
+
+    @property
+    def _pool_site(self) -> pool_care.Site:
+        units, planned = self._peers.reports(), self.app.planned_units()
+        return pool_care.Site(self.unit.name, units, planned, self._arch)
 
     @property
     def _is_steward(self) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cluster_setup
 import disks
 import node_profile
+import pool_options
+import pool_plan
 import site_network
 
 OLDEST_TRACK = (5, 21)
@@ -41,6 +43,15 @@ class LxdConfig:
     node_profile: str = node_profile.NONE
     privileged_nodes: bool = False
     profile_drift: str = REPAIR
+    nodes: int = 0
+    node_type: str = pool_options.CONTAINER
+    node_cpu: int = 2
+    node_memory: str = "2GiB"
+    node_disk: str = "16GiB"
+    node_placement: str = pool_plan.EACH
+    node_channel: str = "1.35/stable"
+    node_image: str = ""
+    node_image_server: str = ""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -91,6 +102,7 @@ def _problems(config: LxdConfig) -> Iterator[str]:
     if _INTERFACE.fullmatch(config.network) is None:
         yield f"network={config.network}: set auto, managed, macvlan, or a bridge such as br0"
     yield from _profile_problems(config)
+    yield from pool_options.problems(config)
 
 
 def _profile_problems(config: LxdConfig) -> Iterator[str]:
@@ -98,8 +110,8 @@ def _profile_problems(config: LxdConfig) -> Iterator[str]:
         yield f"node-profile={config.node_profile}: set none, project or default"
     if config.profile_drift not in (REPAIR, REPORT):
         yield f"profile-drift={config.profile_drift}: set repair or report"
-    if config.privileged_nodes and config.node_profile == node_profile.NONE:
-        yield "privileged-nodes=true: set node-profile too, as it says where"
+    if config.privileged_nodes and config.node_profile == node_profile.NONE and not config.nodes:
+        yield "privileged-nodes=true: set node-profile too, as it says where, or nodes"
 
 
 def _track(text: str) -> tuple[int, ...]:

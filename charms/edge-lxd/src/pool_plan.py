@@ -47,6 +47,8 @@ class Present:
     slot: int
     address: str = ""
     made_of: str = ""
+    kind: str = ""
+    """Container or virtual machine."""
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,11 @@
-"""The LXD profile of a pool's nodes: what MicroK8s needs in an instance, and its limits. Pure.
-
-Kernel modules are the machine's to load: a container that names one which is missing never starts.
-"""
+"""The LXD profile of a pool's nodes: what MicroK8s needs in an instance, and its limits. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import node_profile
 from edgecloud.lxd import instances
-
-SHUTDOWN_S = 120
-
-# Kubernetes loads AppArmor profiles of its own, mounts, makes control groups, sets sysctls.
-_RAW = """\
-lxc.apparmor.profile=unconfined
-lxc.mount.auto=proc:rw sys:rw cgroup:rw
-lxc.cgroup.devices.allow=a
-lxc.cgroup2.devices.allow=a
-lxc.cap.drop=
-"""
 
 
 @dataclass(frozen=True)
@@ -29,28 +16,25 @@ class Shape:
     cpu: int = 2
     memory: str = "2GiB"
     disk: str = "16GiB"
+    privileged: bool = True
+    """What MicroK8s needs in a container. Root in such a node is root on the machine."""
 
 
 def config(shape: Shape) -> dict[str, str]:
     """Return the keys of the profile."""
-    common = {
-        "limits.cpu": str(shape.cpu),
-        "limits.memory": shape.memory,
-        "boot.host_shutdown_timeout": str(SHUTDOWN_S),
-        # Its pods are moved by Kubernetes; copying its disk to another machine would take minutes.
-        "cluster.evacuate": "stop",
-    }
+    limits = {"limits.cpu": str(shape.cpu), "limits.memory": shape.memory}
+    node = node_profile.config(privileged=shape.privileged)
+    common = {key: value for key, value in node.items() if value is not None}
     if shape.kind == instances.VIRTUAL_MACHINE:
+        plain = {key: one for key, one in common.items() if key.startswith(("boot.", "cluster."))}
         # Firmware for Pi 4 and 5 fails with it.
-        return {**common, "security.secureboot": "false"}
+        return {**plain, **limits, "security.secureboot": "false"}
     return {
         **common,
+        **limits,
         "limits.memory.enforce": "hard",
         # What is beyond the limit must not go on by wearing out the card.
         "limits.memory.swap": "false",
-        "security.nesting": "true",
-        "security.privileged": "true",
-        "raw.lxc": _RAW,
     }
 
 
@@ -59,6 +43,5 @@ def devices(shape: Shape, storage: str) -> dict[str, dict[str, str]]:
     root = {"type": "disk", "path": "/", "pool": storage, "size": shape.disk}
     if shape.kind == instances.VIRTUAL_MACHINE:
         return {"root": root}
-    # Without it MicroK8s' snap cannot even be installed.
-    kmsg = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}
-    return {"root": root, "kmsg": kmsg}
+    inside = {name: dict(one) for name, one in node_profile.devices().items() if one is not None}
+    return {"root": root, **inside}

@@ -74,6 +74,7 @@ class Pool:
             plan: the nodes that there should be.
             may_start: whether they shall run; not while this machine is evacuated.
         """
+        self._check_kinds()
         drift = self.ensure_profile() if plan.nodes else ()
         changed = [node.name for node in plan.nodes if self.ensure(node, may_start=may_start)]
         return Outcome(tuple(changed), drift)
@@ -95,9 +96,18 @@ class Pool:
         """Delete nodes, disk and all. Return those that were there."""
         return tuple(name for name in names if delete(self.client, name))
 
+    def _check_kinds(self) -> None:
+        """Raise PoolError if nodes of another kind are there: they cannot share a profile."""
+        present = survey(self.client, self.unit)
+        others = [one.name for one in present if one.kind != self.shape.kind]
+        if others:
+            raise PoolError(f"node-type: {', '.join(others)} are of another, set nodes=0 first")
+
     def _make(self, node: pool_plan.Node) -> bool:
         if not images.alias(self.client, self.image):
-            raise PoolError(f"there is no image {self.image} on this machine")
+            raise PoolError(
+                f"there is no image {self.image} on this machine: import it, or set node-image"
+            )
         config = pool_plan.config(self.unit, node, self.made_of)
         plan = instances.Plan(
             node.name,
@@ -145,6 +155,7 @@ def survey(client: lxd.Client, unit: str) -> tuple[pool_plan.Present, ...]:
             int(one.config.get(pool_plan.SLOT, "0")),
             one.config.get(pool_plan.ADDRESS, ""),
             one.config.get(pool_plan.MADE_OF, ""),
+            one.kind,
         )
         for one in instances.every(client)
         if one.config.get(pool_plan.OWNER) == unit

@@ -12,7 +12,7 @@ from edgecloud import host as machines
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import ClusterRecord, Member, MemberReport
-from edgecloud.lxd import cluster, daemon, server
+from edgecloud.lxd import cluster, daemon, images, server
 from edgelab import pi
 
 
@@ -196,3 +196,25 @@ def report(state):
     """What a unit said in a hook."""
     [relation] = state.get_relations("cluster")
     return relations.decoded(MemberReport, relation.local_unit_data)
+
+
+def with_image(pis, alias="juju/ubuntu@24.04/arm64"):
+    """Have an image that nodes can be made of. Return its alias."""
+    file = pis.world.root / "image.tar"
+    file.write_bytes(b"an image")
+    fingerprint, _ = images.ensure(pis.api(0), file)
+    images.ensure_alias(pis.api(0), alias, fingerprint)
+    return alias
+
+
+def grow_pool(pi, pis, options, *found, image=True, hooks=6):
+    """Let a unit that leads go on from a bare machine until its pool is as far as it gets."""
+    state = pi.update(*found, leader=True)
+    for _ in range(hooks - 2):
+        state = pi.go_on(state)
+    if options and image:
+        with_image(pis)
+    state = dataclasses.replace(state, config=options)
+    for _ in range(2):
+        state = pi.go_on(state)
+    return state

@@ -1,0 +1,167 @@
+"""The charm and its pool: options, instances on a simulated LXD, status, removal."""
+
+import dataclasses
+
+import pytest
+from conftest import grow_pool, with_image
+from ops import testing
+
+import lxd_config
+import node_image
+import pool_care
+import pools
+from edgecloud import testing as relations
+from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
+from edgecloud.lxd import images, instances, profiles
+
+OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
+FIRST, SECOND = "edge-lxd-0-1a", "edge-lxd-0-2a"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"nodes": -1}, "nodes=-1: set a number from 0 to 50"),
+        ({"node_type": "pod"}, "node-type=pod: set container or vm"),
+        ({"node_cpu": 0}, "node-cpu=0: set 1 or more"),
+        ({"node_memory": "256MiB"}, "node-memory=256MiB: write a size from 512MiB"),
+        ({"node_memory": "2"}, "node-memory=2: write a size"),
+        ({"node_disk": "1GiB"}, "node-disk=1GiB: write a size from 4GiB"),
+        ({"node_placement": "here"}, "node-placement=here: set each or spread"),
+        ({"node_channel": "latest/edge"}, "node-channel=latest/edge: set a Kubernetes version"),
+        ({"nodes": 1}, "privileged-nodes=false: MicroK8s in containers needs privileges"),
+    ],
+)
+def test_given_a_wrong_option_when_checked_then_the_remedy_is_said(options, said):
+    with pytest.raises(lxd_config.ConfigError, match=said):
+        lxd_config.LxdConfig(**options)
+
+
+def test_given_virtual_machines_when_checked_then_they_need_no_privileges():
+    assert lxd_config.LxdConfig(nodes=1, node_type="vm").nodes == 1
+
+
+def test_given_nodes_wanted_when_reconciled_then_they_run_within_their_limits(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    found = {one.name: one for one in instances.every(pis.api(0))}
+    assert set(found) == {FIRST, SECOND}
+    assert all(one.running for one in found.values())
+    assert profiles.find(pis.api(0), "edge-lxd-nodes").config["limits.memory"] == "1GiB"
+    assert "0/2 nodes joined; nodes wait for a control plane" in state.unit_status.message
+
+
+def test_given_a_pool_when_reconciled_again_then_lxd_is_asked_to_change_nothing(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    before = len(pis.wrote())
+
+    pi.go_on(state)
+
+    assert pis.wrote()[before:] == []
+
+
+def test_given_no_image_when_nodes_are_wanted_then_the_status_says_what_to_do(unit, pis):
+    state = grow_pool(unit(0), pis, OPTIONS, image=False)
+
+    assert "there is no image juju/ubuntu@24.04/arm64" in state.unit_status.message
+    assert instances.every(pis.api(0)) == ()
+
+
+def test_given_fewer_nodes_wanted_when_reconciled_then_the_last_one_goes(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    pi.go_on(dataclasses.replace(state, config={**OPTIONS, "nodes": 1}))
+
+    assert [one.name for one in instances.every(pis.api(0))] == [FIRST]
+
+
+def test_given_a_unit_that_stops_when_it_hosts_nodes_then_nothing_of_them_is_left(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    pi.dispatch(pi.ctx.on.stop(), state)
+
+    assert instances.every(pis.api(0)) == ()
+    assert profiles.find(pis.api(0), "edge-lxd-nodes") is None
+    assert pis.host(0).glob("/var/lib/edge-lxd/joins*") == []
+
+
+def test_given_a_pool_of_containers_when_vms_are_wanted_then_it_is_refused(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    before = profiles.find(pis.api(0), "edge-lxd-nodes").config
+
+    state = pi.go_on(dataclasses.replace(state, config={**OPTIONS, "node-type": "vm"}))
+
+    assert f"{FIRST}, {SECOND} are of another, set nodes=0 first" in state.unit_status.message
+    assert profiles.find(pis.api(0), "edge-lxd-nodes").config == before
+
+
+def test_given_a_node_when_it_shall_be_replaced_then_the_new_name_is_told(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    pi.dispatch(pi.ctx.on.action("replace-node", params={"node": FIRST}), state)
+
+    assert pi.ctx.action_results == {"old": FIRST, "new": "edge-lxd-0-1b"}
+    with pytest.raises(testing.ActionFailed, match=f"{FIRST} is being replaced"):
+        pi.dispatch(pi.ctx.on.action("replace-node", params={"node": SECOND}), state)
+
+
+def test_given_a_control_plane_when_nothing_is_hosted_any_more_then_nothing_is_said(unit, pis):
+    hosted = NodeReport(hosted=(HostedNode("1a", NodeReport(FIRST)),))
+    there = relations.cluster_control_plane(record=ClusterRecord(cluster="x"), mine=hosted)
+    pi = unit(0)
+    state = grow_pool(pi, pis, {}, there)
+
+    [relation] = state.get_relations("control-plane")
+    assert relations.decoded(NodeReport, relation.local_unit_data) == NodeReport()
+
+
+def test_given_an_image_that_is_there_when_ensured_then_no_server_is_asked(unit, pis, monkeypatch):
+    grow_pool(unit(0), pis, {})
+    alias = with_image(pis)
+    monkeypatch.setattr(images, "fetch", lambda *_, **__: pytest.fail("asked the server"))
+
+    kind = instances.CONTAINER
+    assert not node_image.ensure(pis.api(0), alias, "https://images.example", kind=kind)
+    assert not node_image.ensure(pis.api(0), "mine", "https://images.example", kind=kind)
+    assert not node_image.ensure(pis.api(0), "juju/ubuntu@24.04/x", "", kind=kind)
+
+
+def test_given_no_image_when_a_server_is_named_then_it_is_fetched_once(unit, pis, monkeypatch):
+    grow_pool(unit(0), pis, {})
+    fingerprint = images.every(pis.api(0))[0].fingerprint if with_image(pis, "mine") else ""
+    asked = []
+
+    def fetch(client, server, alias, *, timeout_s):
+        asked.append((server, alias))
+        return fingerprint
+
+    monkeypatch.setattr(images, "fetch", fetch)
+    alias, kind = node_image.default("arm64", is_vm=False), instances.CONTAINER
+    assert node_image.ensure(pis.api(0), alias, "https://images.example", kind=kind)
+    assert not node_image.ensure(pis.api(0), alias, "https://images.example", kind=kind)
+
+    assert asked == [("https://images.example", "24.04")]
+
+
+def test_given_an_outcome_when_noted_then_what_is_outdated_and_mended_is_named():
+    outcome = pool_care.node_pool.Outcome(2, 1, "x is joining", ("limits.cpu",), ("y",))
+
+    assert pool_care.notes(outcome) == [
+        "1/2 nodes joined",
+        "x is joining",
+        "mended the nodes' profile: limits.cpu",
+        "outdated, use replace-node: y",
+    ]
+
+
+def test_given_no_root_disk_in_the_default_profile_when_ground_is_looked_for_then_it_says_so(
+    single, pis
+):
+    with pytest.raises(pools.PoolError, match="no root disk or no network yet"):
+        pools.ground(pis.api(0))
