@@ -47,7 +47,9 @@ def test_given_any_machine_when_written_then_all_may_read_it_and_it_lies_in_memo
     assert writing.write(pi_0.host())
 
     assert writing.TEXTFILE == "/run/edge-agent/metrics/edge-node.prom"
-    assert pi_0.host().path(writing.TEXTFILE).stat().st_mode & 0o777 == 0o644
+    file = pi_0.host().path(writing.TEXTFILE)
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert all(folder.stat().st_mode & 0o555 == 0o555 for folder in list(file.parents)[:2])
     assert pi_0.host().path(kept.PATH).stat().st_mode & 0o777 == 0o600
 
 
