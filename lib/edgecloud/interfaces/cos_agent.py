@@ -8,13 +8,14 @@ specification; the library that Canonical ships for it needs compiled packages, 
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ops
+
+from edgecloud.interfaces import published
 
 _KEY = "config"
 
@@ -101,18 +102,8 @@ class CosAgentProvider:
         return changed
 
 
-def pack(dashboard: str) -> str:
-    """Return a dashboard as the interface carries it."""
-    import lzma  # Only who has dashboards pays for it.
-
-    return base64.b64encode(lzma.compress(dashboard.encode())).decode()
-
-
-def unpack(packed: str) -> str:
-    """Return the dashboard that was packed."""
-    import lzma
-
-    return lzma.decompress(base64.b64decode(packed)).decode()
+pack, unpack = published.pack, published.unpack
+"""A dashboard as the interface carries it, and back."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,3 +86,26 @@ def test_given_a_dashboard_when_published_then_the_agent_can_unpack_it(inside):
 
 def test_given_no_agent_when_asked_then_the_provider_says_so(inside):
     assert inside(lambda charm: cos_agent.CosAgentProvider(charm).related).result is False
+
+
+def test_given_what_another_charm_offers_when_read_then_its_jobs_are_known(inside):
+    # As the published schema has it, with a key that was added to it later.
+    said = {
+        "metrics_alert_rules": {},
+        "log_alert_rules": {},
+        "dashboards": [cos_agent.pack("{}")],
+        "metrics_scrape_jobs": [
+            {"job_name": "zk", "static_configs": [{"targets": ["localhost:7"]}]}
+        ],
+        "log_slots": ["charmed-zookeeper:logs"],
+        "tracing_protocols": None,
+    }
+    relation = testing.Relation(
+        "targets", remote_app_name="zk", remote_units_data={0: {"config": json.dumps(said)}}
+    )
+
+    (found,) = inside(
+        lambda c: cos_agent.CosAgentConsumer(c, "targets").published(), relation
+    ).result
+
+    assert (found.unit, found.jobs) == ("zk/0", said["metrics_scrape_jobs"])

@@ -1,0 +1,58 @@
+"""The store's end of the published ``grafana_datasource`` interface, version 0.
+
+Direction: the store (provider) says in its application databag what it is, and in its unit databag
+where. Grafana (requirer) answers with the ids under which it knows each unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ops
+
+from edgecloud.interfaces import published
+
+
+class DatasourceProvider:
+    """The end of a store."""
+
+    def __init__(self, charm: ops.CharmBase, endpoint: str = "grafana-source"):
+        self._charm = charm
+        self._endpoint = endpoint
+
+    def publish(
+        self, url: str, *, kind: str = "prometheus", extra_fields: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Say where this unit can be asked; the leader also says what it is. Return if it is news.
+
+        Args:
+            url: with scheme; Grafana asks it from where it is.
+            kind: Grafana's name for this kind of source.
+            extra_fields: Grafana's ``jsonData``. Never a password: everybody may read it.
+        """
+        topology = published.topology(self._charm)
+        source = {
+            "model": topology["model"],
+            "model_uuid": topology["model_uuid"],
+            "application": topology["application"],
+            "type": kind,
+            "extra_fields": dict(extra_fields) if extra_fields else None,
+            "secure_extra_fields": None,
+        }
+        changes: list[bool] = []
+        for relation in self._charm.model.relations[self._endpoint]:
+            unit = {"grafana_source_host": url}
+            changes.append(published.put(relation.data[self._charm.unit], unit))
+            if self._charm.unit.is_leader():
+                app = {"grafana_source_data": published.written(source)}
+                changes.append(published.put(relation.data[self._charm.app], app))
+        return any(changes)
+
+    def uids(self) -> dict[str, str]:
+        """Return the id under which a Grafana knows each unit."""
+        found: dict[str, str] = {}
+        for relation in self._charm.model.relations[self._endpoint]:
+            said = published.mapping(relation.data[relation.app].get("datasource_uids"))
+            found.update({unit: uid for unit, uid in said.items() if isinstance(uid, str)})
+        return found
