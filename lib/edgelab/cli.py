@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
 import shutil
 import sys
@@ -12,9 +13,16 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from edgelab import bundle, faults, juju, page, progress, timeline
+from edgelab import bundle, faults, juju, page, progress, story, timeline, upgrades
 from edgelab.model import CheckError, Model, NotSettledError, status
 
+REFUSALS = (
+    bundle.BundleError,
+    CheckError,
+    faults.FaultError,
+    juju.JujuError,
+    story.StoryError,
+)
 EXIT_REFUSED = 2
 EXIT_UNSETTLED = 1
 
@@ -26,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = rich.console.Console(width=width, highlight=False)
     try:
         return _to_juju(options, console) if options.juju else _up(options, console)
-    except (bundle.BundleError, CheckError, faults.FaultError, juju.JujuError) as e:
+    except (
+        bundle.BundleError,
+        CheckError,
+        faults.FaultError,
+        juju.JujuError,
+        story.StoryError,
+    ) as e:
         print(e, file=sys.stderr)
         return EXIT_REFUSED
     except NotSettledError as e:
@@ -51,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--seed", type=int, default=0, help="the order in which hooks run (0)")
     up.add_argument("--fault", action="append", default=[], help="a fault; repeatable; see below")
+    up.add_argument(
+        "--story", type=pathlib.Path, help="then type the commands of a page of the documentation"
+    )
     up.add_argument("--hours", type=float, default=6.0, help="virtual time to settle in (6)")
     up.add_argument("--html", type=pathlib.Path, help="write one self-contained page here")
     up.add_argument(
@@ -68,6 +85,7 @@ def _up(options: argparse.Namespace, console: rich.console.Console) -> int:
     """Deploy in the lab, show what comes of it, and write the page even if it does not settle."""
     site = bundle.read(options.bundle, overlays=options.overlay)
     planned = [faults.parse(text) for text in options.fault]
+    told = story.read(options.story) if options.story else ""
     started = time.monotonic()
     with Model(seed=options.seed) as model:
         model.deploy(site)
@@ -77,6 +95,9 @@ def _up(options: argparse.Namespace, console: rich.console.Console) -> int:
         try:
             with progress.shown(model, console):
                 model.settle(within_s=options.hours * 3600)
+                if told:
+                    say = functools.partial(console.print, markup=False, soft_wrap=True)
+                    story.tell(model, told, pathlib.Path.cwd(), say)
         finally:
             _show(model, console, time.monotonic() - started)
             if options.html:
@@ -103,11 +124,16 @@ def _show(model: Model, console: rich.console.Console, seconds: float) -> None:
         console.print(table)
         console.print()
     run = timeline.build(model.record)
-    width = min(console.width, shutil.get_terminal_size().columns, 110) - 24
-    for lane in run.lanes:
-        console.print(f"{lane.unit:<22}  {timeline.bar(lane, width)}", markup=False)
+    lanes = (*run.lanes, *upgrades.lanes(model, run))
+    left = max([len(lane.unit) for lane in lanes], default=0) + 2
+    width = min(console.width, shutil.get_terminal_size().columns, 110) - left
+    for lane in lanes:
+        console.print(f"{lane.unit:<{left}}{timeline.bar(lane, width)}", markup=False)
     length = timeline.offset(run.end - run.start)
-    console.print(f"{'':<22}  {'0:00:00':<{max(width - len(length), 0)}}{length}", markup=False)
+    console.print(f"{'':<{left}}{'0:00:00':<{max(width - len(length), 0)}}{length}", markup=False)
+    if len(lanes) > len(run.lanes):
+        key = (f"{sign} {upgrades.KINDS[k]}" for k, sign in timeline.SIGNS if k in upgrades.KINDS)
+        console.print(f"{'':<{left}}{'   '.join(key)}", markup=False)
     hooks = len(model.record.hooks)
     console.print(
         f"\n{hooks} hooks, {length} of virtual time, {seconds:.1f} s of yours.", markup=False

@@ -21,6 +21,7 @@ HELP = """\
   lose-leader:APPLICATION@SECONDS another unit becomes the leader
   fail:MACHINE:COMMAND@N          the N-th call of a command fails, such as fail:1:microk8s-join@1
   hang:MACHINE:COMMAND@N          the N-th call of a command never ends
+  bad-build:MACHINE:REVISION@0    this build of MicroK8s does not come up well here (* for all)
 """
 
 
@@ -43,15 +44,13 @@ def parse(text: str) -> FaultSpec:
     head, at, when = text.rpartition("@")
     kind, _, target = head.partition(":")
     target, _, command = target.partition(":")
-    known = (*_KINDS, "fail", "hang")
+    known = (*_KINDS, *_WITH_WORDS)
     number = int(when) if when.isascii() and when.isdigit() else None
     if not at or kind not in known or not target or number is None:
         raise FaultError(f"not a fault: {text!r}; write one of\n{HELP}")
-    if (kind in ("fail", "hang")) != bool(command):
-        raise FaultError(
-            f"{kind} of {text!r} takes {'a command' if not command else 'no command'}"
-        )
-    if command and number == 0:
+    if (kind in _WITH_WORDS) != bool(command):
+        raise FaultError(f"{kind} of {text!r} takes {_WITH_WORDS.get(kind, 'no command')}")
+    if kind in _OF_COMMANDS and number == 0:
         raise FaultError(f"{kind} of {text!r}: the first call is number 1")
     words = tuple(command.split("-", 1)) if command else ()
     return FaultSpec(kind, target, float(number), words)
@@ -64,7 +63,12 @@ def arm(juju: Model, fault: FaultSpec) -> None:
     )
     if fault.target not in places and not (fault.target == "*" and fault.kind in _FOR_ALL):
         raise FaultError(f"{fault.kind}: there is no {fault.target!r}, only {', '.join(places)}")
-    if fault.kind in ("fail", "hang"):
+    if fault.kind == "bad-build":
+        (revision,) = fault.command
+        for name in _machines(fault.target) or juju.world.machines:
+            juju.world.bad_revisions[f"{name}/{revision}"] = "sick"
+        return
+    if fault.kind in _OF_COMMANDS:
         effect = pi.fail(1, "made to fail") if fault.kind == "fail" else pi.hang()
         command = pi.Fault(fault.command, nth=int(fault.at), effect=effect)
         juju.world.machines[fault.target].faults.add(command)
@@ -84,7 +88,13 @@ def _lose_leader(juju: Model, target: str) -> None:
         juju.move_leader(target, min(name for name in others if name != leader))
 
 
-_FOR_ALL = ("cut-controller", "heal-controller")
+_FOR_ALL = ("cut-controller", "heal-controller", "bad-build")
+_OF_COMMANDS = ("fail", "hang")
+_WITH_WORDS: Mapping[str, str] = {
+    "fail": "a command",
+    "hang": "a command",
+    "bad-build": "a revision",
+}
 
 _KINDS: Mapping[str, Callable[[Model, str], None]] = {
     "power-off": lambda juju, target: juju.power_off(target),

@@ -183,9 +183,19 @@ def _config(shell: Shell, options: argparse.Namespace) -> str:
     given = dict(text.split("=", 1) for text in options.settings if "=" in text)
     if given:
         types = {name: str(o["type"]) for name, o in known.charm.config["options"].items()}
-        values = {name: option(types.get(name, ""), text) for name, text in given.items()}
+        values = {n: option(types.get(n, ""), _read(shell, text)) for n, text in given.items()}
         shell.juju.set_config(options.application, values)
     return "\n".join(str(known.config.get(name, "")) for name in asked)
+
+
+def _read(shell: Shell, text: str) -> str:
+    """Return a value, or what the file holds that it names: ``@path``."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return (shell.folder / text[1:]).read_text(encoding="utf-8")
+    except OSError as e:
+        raise CommandError(f"juju config: {e}") from e
 
 
 def option(kind: str, text: str) -> ConfigValue:

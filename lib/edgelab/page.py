@@ -9,7 +9,7 @@ import pathlib
 
 import jinja2
 
-from edgelab import timeline
+from edgelab import timeline, upgrades
 from edgelab.model import engine, status
 
 WIDTH = 1080
@@ -50,6 +50,8 @@ def render(juju: engine.Engine, *, title: str) -> str:
         lstrip_blocks=True,
     )
     lanes = timeline.build(juju.record)
+    upgraded = upgrades.lanes(juju, lanes)
+    lanes = dataclasses.replace(lanes, lanes=(*lanes.lanes, *upgraded))
     cards = _cards(juju)
     start = datetime.datetime.fromtimestamp(lanes.start, datetime.timezone.utc)
     return environment.get_template("page.html.j2").render(
@@ -71,6 +73,8 @@ def render(juju: engine.Engine, *, title: str) -> str:
             (timeline.offset(at - lanes.start), who, what)
             for at, who, what in timeline.milestones(juju.record)
         ],
+        kinds=upgrades.KINDS,
+        upgraded=bool(upgraded),
         width=WIDTH,
         lane=LANE,
         left=LEFT,

@@ -16,7 +16,7 @@ class Span:
     start: float
     width: float
     kind: str
-    """``ok``, ``failed`` or ``action``."""
+    """``ok``, ``failed`` or ``action`` for hooks; for upgrades see :mod:`edgelab.upgrades`."""
     title: str
 
 
@@ -51,6 +51,18 @@ class Timeline:
         """Return where to write the time, and what."""
         length = self.end - self.start
         return [(n / count, offset(length * n / count)) for n in range(count + 1)]
+
+
+SIGNS: Sequence[tuple[str, str]] = (
+    ("prepared", "░"),
+    ("watched", "▒"),
+    ("disturbed", "▓"),
+    ("back", "◀"),
+    ("ok", "█"),
+    ("action", "▲"),
+    ("failed", "✗"),
+)
+"""How each kind of span looks in a line of text, the most important last."""
 
 
 def build(run: record.Record) -> Timeline:
@@ -96,10 +108,9 @@ def offset(seconds: float) -> str:
 
 
 def bar(lane: Lane, width: int) -> str:
-    """Return a lane as a line of characters: ``█`` work, ``✗`` failure, ``▲`` action."""
+    """Return a lane as a line of characters: one for each kind of what went on."""
     cells = ["·"] * width
-    signs: Sequence[tuple[str, str]] = (("ok", "█"), ("action", "▲"), ("failed", "✗"))
-    for kind, sign in signs:
+    for kind, sign in SIGNS:
         for span in lane.spans:
             if span.kind == kind:
                 first = min(int(span.start * width), width - 1)

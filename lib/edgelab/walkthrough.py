@@ -56,7 +56,7 @@ def _pieces(page: str, shell: Shell) -> Iterator[str]:
         yield page[position : step.end()]
         position = step.end()
         if step["aside"]:
-            _do(shell, step["aside"])
+            do_aside(shell, step["aside"])
             continue
         printed = [shell.run(line) for line in commands(step["commands"])]
         if step["gap"]:
@@ -65,6 +65,20 @@ def _pieces(page: str, shell: Shell) -> Iterator[str]:
             end = _END.search(page, position)
             position = end.start() if end else len(page)
     yield page[position:]
+
+
+def script(page: str) -> Iterator[tuple[str, str]]:
+    """Yield what a page does, in order: each a kind and a text.
+
+    Kinds: ``heading``; ``aside``, for the lab only; ``command``.
+    """
+    for step in re.finditer(rf"^## (?P<heading>[^\n]+)$|{_STEP.pattern}", page, _STEP.flags):
+        if step["heading"]:
+            yield "heading", step["heading"]
+        elif step["aside"]:
+            yield "aside", step["aside"]
+        for line in commands(step["commands"] or ""):
+            yield "command", line
 
 
 def commands_of(page: str) -> list[str]:
@@ -78,7 +92,7 @@ def commands(block: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _do(shell: Shell, aside: str) -> None:
+def do_aside(shell: Shell, aside: str) -> None:
     """Do what the reader does not see, or does by hand."""
     if aside.startswith("juju "):
         shell.run(aside)

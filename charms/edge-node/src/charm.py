@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import ops
 
-import cluster_sight
 import identity
 import machine_facts
 import node_options
@@ -19,7 +18,7 @@ import program
 import relay
 import stillness
 from edgecloud import host as machines
-from edgecloud.agent import bell, hardware, journal, paths, rejoin
+from edgecloud.agent import bell, hardware, paths
 from edgecloud.agent import settings as agent_settings
 from edgecloud.host import failures, files
 from edgecloud.interfaces import edge_component, node_upgrade
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 COMPONENT = "component"
 CONTROLLER = "controller"
 
-EXPECTED = (failures.WorkloadError, OSError, relay.RelayError, journal.JournalError)
+EXPECTED = (failures.WorkloadError, OSError, relay.RelayError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
 
 
@@ -108,6 +107,8 @@ class EdgeNodeCharm(ops.CharmBase):
         self._component.ask(relay.wishes(order, self._outbox.report, component))
         if published is None or not self._is_settled:
             return
+        from edgecloud.agent import rejoin  # Only a site with a plan pays for it.
+
         alone = len(rejoin.member_addresses(self._host)) < 2
         self._waits_for = relay.missing(published, component, self._host.now(), alone=alone)
         if not self._waits_for:
@@ -122,8 +123,7 @@ class EdgeNodeCharm(ops.CharmBase):
         if self._waits_for and not report.reason:
             report = dataclasses.replace(report, reason=f"waits for {self._waits_for}")
         known = options or node_options.NodeOptions()
-        measured = identity.measured_s(journal.chain(self._host))
-        machine = identity.machine(who, self._board, known, report.version, measured)
+        machine = identity.machine(who, self._board, known, report.version, self._measured_s)
         said = node_upgrade.describe(report, who.name, machine, address=self._address)
         settings = agent_settings.read(self._host)
         self._controller.publish(
@@ -246,6 +246,16 @@ class EdgeNodeCharm(ops.CharmBase):
         return self._controller.order(self._who.name) if self._who else None
 
     @property
+    def _measured_s(self) -> int:
+        """How long an upgrade takes here; looked up again whenever one may have ended."""
+        said, report = self._controller.said(), self._outbox.report
+        if said.machine is not None and said.status == report.status.value:
+            return said.machine.duration_s
+        from edgecloud.agent import journal
+
+        return identity.measured_s(journal.chain(self._host))
+
+    @property
     def _has_plan(self) -> bool:
         """Whether a plan is live on this site, so that nobody else may change its machines."""
         if self._controller.orders().live:
@@ -259,6 +269,8 @@ class EdgeNodeCharm(ops.CharmBase):
         who, component = self._who, self._kubernetes
         if who is None or not who.is_control_plane or component is None or not self._has_plan:
             return None
+        import cluster_sight  # Only a control plane of a site with a plan pays for it.
+
         kubeconfig = agent_settings.read(self._host).kubeconfig
         seen = cluster_sight.look(self._host, kubeconfig)
         return cluster_sight.to_publish(seen, self._controller.said().cluster, self._host.now())

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecloud.agent import settings as agent_settings
 from edgecloud.interfaces import edge_component, node_upgrade
-from edgecloud.rollout import audit, skew, state
-from node_options import NodeOptions
+from edgecloud.rollout import skew
+
+if typing.TYPE_CHECKING:
+    from edgecloud.rollout import audit
+    from node_options import NodeOptions
 
 LEAST_SAMPLES = 3
 """Fewer upgrades say nothing of how long the next one takes."""
 
-_BEGINS = state.State.GRANTED.value
-_ENDS = frozenset(
-    {
-        state.State.SOAKING.value,
-        state.State.FAILED_SAFE.value,
-        state.State.ROLLED_BACK.value,
-        state.State.QUARANTINED.value,
-        state.State.DONE.value,
-    }
-)
+_BEGINS = "granted"
+_ENDS = frozenset({"soaking", "failed-safe", "rolled-back", "quarantined", "done"})
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,14 @@ import os
 import pathlib
 
 from edgecloud import host as machines
-from edgecloud.agent import archive, journal, main, paths, units
+from edgecloud.agent import archive, paths, units
 from edgecloud.host import files
-from edgecloud.rollout import state
 
 DIGEST = "/var/lib/edge-node/program"
 LEFT = (paths.SETTINGS, paths.INBOX, paths.OUTBOX, paths.REJOIN, paths.SEEN)
 """What means nothing without the agent. Journal and backups stay: they are evidence."""
 
 _LIBRARY = pathlib.Path(archive.__file__).resolve().parents[2]
-_SAFE = state.RESTING | state.UNTOUCHED | {state.State.SOAKING}
 
 
 def ensure(host: machines.Host) -> bool:
@@ -29,10 +27,12 @@ def ensure(host: machines.Host) -> bool:
     if files.read(host, DIGEST).strip() != wanted or not host.exists(units.PROGRAM):
         if not is_safe(host):
             return False
+        from edgecloud.agent import wake_lock  # Once in the life of a program.
+
         try:
-            with main.lock(host):
+            with wake_lock.lock(host):
                 _install(host, archive.build(_LIBRARY))
-        except main.BusyError:
+        except wake_lock.BusyError:
             return False
         host.write(DIGEST, wanted + "\n")
     units.ensure(host)
@@ -41,8 +41,11 @@ def ensure(host: machines.Host) -> bool:
 
 def is_safe(host: machines.Host) -> bool:
     """Return whether the agent may be replaced or taken away now."""
+    from edgecloud.agent import journal  # A hook that changes nothing needs none of these.
+    from edgecloud.rollout import state
+
     node = journal.Journal(host).node
-    return node is None or node.state in _SAFE
+    return node is None or node.state in state.RESTING | state.UNTOUCHED | {state.State.SOAKING}
 
 
 def is_outdated(host: machines.Host) -> bool:
@@ -78,4 +81,3 @@ def _install(host: machines.Host, content: bytes) -> None:
         os.fsync(file.fileno())
     part.chmod(0o755)
     part.replace(target)
-    journal.sync_folder(target.parent)

@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecloud import host as machines
-from edgecloud.agent import exchange, paths
+from edgecloud.agent import paths
 from edgecloud.host import files
 from edgecloud.interfaces import edge_component, node_upgrade
-from edgecloud.rollout import messages, plan, route, state
+from edgecloud.rollout import messages
 
 Verb = messages.Verb
 Status = messages.Status
+
+KUBERNETES = "kubernetes"
+"""The kind of step, as orders name it, that takes a voter its way back."""
 
 _BACK_S = 900
 """How long an offer must still be good when the agent is told to begin."""
@@ -30,7 +33,7 @@ class Outbox:
     """What the agent last said."""
 
     report: messages.Report
-    state: str = state.State.IDLE.value
+    state: str = ""
     problem: str = ""
     spoke: bool = False
     """Whether the agent has said anything at all."""
@@ -39,9 +42,9 @@ class Outbox:
 def outbox(host: machines.Host) -> Outbox:
     """Return what the agent last said."""
     said = files.read_state(host, paths.OUTBOX)
-    report = exchange.read_outbox(host)
-    if report is None:
+    if "report" not in said:
         return Outbox(messages.Report(ready=False))
+    report = messages.read_report(said["report"])
     return Outbox(report, str(said.get("state", "")), str(said.get("problem", "")), spoke=True)
 
 
@@ -58,9 +61,7 @@ def wishes(
     kind = order.part.partition("/")[0]
     is_voter = component is not None and bool(component.voter)
     return edge_component.Wishes(
-        way_back=kind == route.Kind.KUBERNETES.value
-        and is_voter
-        and (not ended or order.verb is Verb.ROLL_BACK),
+        way_back=kind == KUBERNETES and is_voter and (not ended or order.verb is Verb.ROLL_BACK),
         busy=report.status in messages.DISRUPTED
         or (order.verb in _TOUCHING and not taken and not ended),
     )
@@ -83,6 +84,8 @@ def missing(
     """
     if published.order.verb is not Verb.PREPARE or alone:
         return ""
+    from edgecloud.rollout import plan, route  # Only a site with a plan pays for it.
+
     accepted = plan.parse(published.plan)
     work = route.work(accepted, published.order.part, published.order.wave, published.member)
     if work.rollback != "rejoin":
@@ -95,6 +98,9 @@ def missing(
 
 def hand_on(host: machines.Host, published: node_upgrade.Published) -> bool:
     """Put an order into the agent's inbox. Return whether it is another than before."""
+    from edgecloud.agent import exchange  # Only a site with a plan pays for these.
+    from edgecloud.rollout import plan
+
     try:
         accepted = plan.parse(published.plan)
     except plan.PlanError as e:

@@ -17,6 +17,7 @@ from typing import Any
 
 from edgecloud import host
 from edgecloud.agent import ballast, paths
+from edgecloud.host import failures
 from edgecloud.rollout import audit, state
 
 LARGEST = 512 * 1024
@@ -33,7 +34,7 @@ class Entry:
     link: audit.Record | None = None
 
 
-class JournalError(Exception):
+class JournalError(failures.WorkloadError):
     """The journal cannot be read or written, so nothing may be done."""
 
 

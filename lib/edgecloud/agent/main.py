@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import json
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edgecloud import host
-from edgecloud.agent import agent, exchange, healing, health, journal, paths, settings, trial
+from edgecloud.agent import (
+    agent,
+    exchange,
+    healing,
+    health,
+    journal,
+    paths,
+    settings,
+    trial,
+    wake_lock,
+)
 from edgecloud.agent.gauges import writing
 from edgecloud.rollout import audit, state
 
@@ -24,16 +32,12 @@ Words = argparse.Namespace
 _COMMITTED = frozenset({state.State.UNCORDONING, state.State.SOAKING, state.State.DONE})
 
 
-class BusyError(Exception):
-    """Another wake-up is under way."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = _parser().parse_args(arguments)
     try:
         return _COMMANDS[words.command](host.this(), words)
-    except BusyError:
+    except wake_lock.BusyError:
         return 0
     except (journal.JournalError, exchange.ExchangeError, OSError) as e:
         sys.stderr.write(f"edge-agent: {e}\n")
@@ -57,21 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextlib.contextmanager
-def lock(machine: host.Host) -> Generator[None]:
-    """Keep any second wake-up away for as long as this one lasts."""
-    file = machine.path(f"{paths.HOME}/lock")
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise BusyError from e
-        yield
-
-
 def _wake(machine: host.Host, words: Words) -> int:
-    with lock(machine):
+    with wake_lock.lock(machine):
         agent.Agent(machine, settings.read(machine), sleep=time.sleep).wake()
     return 0
 

@@ -164,7 +164,11 @@ def rearm_after(machine: machines.Machine, service: str) -> None:
 
 
 def _is_routine(machine: machines.Machine, timer: state.Timer) -> bool:
-    return bool(_spans(machine, timer))
+    """Return whether a timer fires again and again, so that it says nothing of unfinished work."""
+    if timer.transient:
+        return False
+    settings = _section(machine, timer.name, "Timer")
+    return bool({"OnUnitActiveSec", "OnUnitInactiveSec"} & set(settings))
 
 
 def _spans(machine: machines.Machine, timer: state.Timer) -> list[str]:

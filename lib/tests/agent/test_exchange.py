@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgecloud import host
-from edgecloud.agent import exchange, health, main, paths, settings, units
+from edgecloud.agent import exchange, health, main, paths, settings, units, wake_lock
 
 
 def test_given_an_order_when_written_then_it_reads_as_it_was(single):
@@ -109,6 +109,6 @@ def test_given_a_chain_when_verified_then_the_links_are_counted(here, capsys):
 
 
 def test_given_a_second_wake_up_when_one_is_under_way_then_it_ends_at_once(here):
-    with main.lock(here.host(0)):
+    with wake_lock.lock(here.host(0)):
         assert main.main(["wake"]) == 0
     assert not here.host(0).exists(paths.OUTBOX)

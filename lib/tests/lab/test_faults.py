@@ -37,9 +37,17 @@ def test_given_any_fault_of_a_command_when_parsed_then_its_words_are_found(
     assert (fault.command, fault.at) == ((program, word), nth)
 
 
+@pytest.mark.parametrize(("target", "bad"), [("*", {"0", "1"}), ("1", {"1"})])
+def test_given_a_bad_build_when_armed_then_these_machines_have_it(deployed, target, bad):
+    faults.arm(deployed, faults.parse(f"bad-build:{target}:8841@0"))
+
+    assert deployed.world.bad_revisions == {f"{name}/8841": "sick" for name in bad}
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "bad-build:1@0",
         "",
         "power-off",
         "power-off:1",

@@ -6,7 +6,7 @@ import pytest
 from conftest import START
 
 import program
-from edgecloud.agent import journal, main, units
+from edgecloud.agent import journal, units, wake_lock
 from edgecloud.rollout import state
 from edgelab import pi
 
@@ -56,7 +56,7 @@ def test_given_a_wake_up_under_way_when_ensured_then_the_program_waits(host):
     program.ensure(host)
     host.write(program.DIGEST, "another\n")
 
-    with main.lock(host):
+    with wake_lock.lock(host):
         assert not program.ensure(host)
 
 
