@@ -63,6 +63,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.secret_remove, self._on_secret_remove)
         framework.observe(self.on.remove, self._on_remove)
+        framework.observe(self.on.site_page_action, self._on_site_page)
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
 
     # --- reconcile -------------------------------------------------------------------------
@@ -85,7 +86,14 @@ class EdgeMonitorCharm(ops.CharmBase):
         size, self._unfit = monitor_host.fitting(self._host, options)
         receivers = self._receivers(options)
         if not self._unfit and receivers is not None:
-            site = monitor_host.Site(options, self._plan(options), self._address, receivers)
+            site = monitor_host.Site(
+                options,
+                self._plan(options),
+                self._address,
+                name=options.labels.get("site", self.model.name),
+                charm=str(self.charm_dir),
+                receivers=receivers,
+            )
             monitor_host.ensure(self._host, site, size)
 
     def _offer_gate(self) -> None:
@@ -129,6 +137,22 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave nothing behind that runs."""
         monitor_host.remove(self._host)
+
+    # --- actions -----------------------------------------------------------------------------
+
+    def _on_site_page(self, event: ops.ActionEvent) -> None:
+        """Say where the site's page is, and how to get in."""
+        if not self._is_up:
+            event.fail("this monitor does not run yet: see its status")
+            return
+        event.set_results(
+            {
+                "url": f"{door.url(self._address)}/",
+                "username": door.READER,
+                "password": door.ensure_passwords(self._host)[door.READER],
+                "authority": files.read(self._host, authority.CA),
+            }
+        )
 
     # --- status ------------------------------------------------------------------------------
 
@@ -186,6 +210,7 @@ class EdgeMonitorCharm(ops.CharmBase):
                 for each in self._targets.published()
             ],
             own=targets.Unit(self.unit.name, self.app.name, self._address),
+            node=files.read(self._host, "/etc/hostname").strip(),
             topology=targets.Topology(self.model.name, self.model.uuid),
             present=monitor_host.lendable(self._host),
             daemon=store.NAME,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import authority
+import page
 import store
 from edgecloud import host as hosts
 from edgecloud.host import files
@@ -25,6 +26,8 @@ GATE = "gate"
 """Asks single questions; the upgrade controller does."""
 WRITER = "writer"
 """Delivers samples; the machines of the site do."""
+READER = "reader"
+"""Looks at the site's page; people do."""
 
 _CLOSED = ("metricsAuthKey", "flagsAuthKey", "pprofAuthKey", "reloadAuthKey")
 """vmauth's own pages, which it otherwise shows to everybody. Nobody is told the keys."""
@@ -43,6 +46,7 @@ class Right:
 RIGHTS = (
     Right(GATE, ("/api/v1/query",)),
     Right(WRITER, ("/api/v1/write",)),
+    Right(READER, ("/",), page.URL),
 )
 
 

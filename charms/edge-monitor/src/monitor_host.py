@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import alerting
 import authority
 import door
+import page
 import store
 import targets
 from edgecloud import host as hosts
@@ -37,6 +38,9 @@ class Site:
     plan: targets.Plan
     address: str
     """Of this machine on the site's network."""
+    name: str = "site"
+    charm: str = ""
+    """Folder of this charm on the machine."""
     receivers: alerting.Receivers = field(default_factory=alerting.Receivers)
 
 
@@ -71,11 +75,13 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
     _ensure_exporter(host)
     _ensure_store(host, site, size)
     _ensure_alerting(host, site)
+    page.ensure(host, charm=site.charm, site=site.name)
     _ensure_door(host, site)
 
 
 def remove(host: hosts.Host) -> None:
     """Remove what runs here; what the store has kept stays until an operator removes it."""
+    page.remove(host)
     for name in DAEMONS:
         daemons.remove(host, name)
     for path in (*host.glob(f"{FILES}/*/*"), *host.glob(f"{FILES}/*.*")):

@@ -28,6 +28,8 @@ def offered(expected: Mapping[str, int]) -> list[Question]:
     judged = {
         "no-critical-alerts": '(count(ALERTS{alertstate="firing",severity="critical"}) or'
         " vector(0)) == bool 0",
+        "nothing-holds-upgrades": '(count(ALERTS{alertstate="firing",gate="upgrade"}) or'
+        " vector(0)) == bool 0",
         "clock-synchronised": "min(node_timex_sync_status) >= bool 1",
         "room-on-disk": f"min(node_filesystem_avail_bytes{{{root}}}) >= bool {LEAST_FREE_BYTES}",
         "root-writable": f"max(node_filesystem_readonly{{{root}}}) == bool 0",

@@ -68,6 +68,7 @@ def plan(
     units: Iterable[Unit],
     *,
     own: Unit,
+    node: str,
     topology: Topology,
     present: Collection[str],
     daemon: str,
@@ -78,12 +79,13 @@ def plan(
     Args:
         units: of other applications.
         own: this unit.
+        node: name of this machine.
         topology: of the model.
         present: files of this machine that are there, of those that may be lent.
         daemon: the unit of systemd that scrapes.
         series: of the whole site.
     """
-    jobs = own_jobs(topology.labels(own.application, own.name))
+    jobs = own_jobs({**topology.labels(own.application, own.name), "node": node})
     expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
     for unit in units:
         expected[unit.application] = expected.get(unit.application, 0) + 1
@@ -106,9 +108,9 @@ def own_jobs(labels: Mapping[str, str]) -> list[scrape.Job]:
     """Return the jobs of this machine and of the monitor's own processes."""
     ports: Sequence[tuple[str, int]] = (
         ("node", exporter.PORT),
-        ("store", store.PORT),
-        ("rules", alerting.RULES_PORT),
-        ("alerts", alerting.PORT),
+        ("victoria-metrics", store.PORT),
+        ("vmalert", alerting.RULES_PORT),
+        ("alertmanager", alerting.PORT),
     )
     return [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports]
 

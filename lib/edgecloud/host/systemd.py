@@ -77,6 +77,27 @@ def remove_service(host: host.Host, name: str) -> bool:
     return _remove(host, f"{name}.service")
 
 
+def ensure_socket(host: host.Host, name: str, *, socket: str, service: str) -> bool:
+    """Ensure that a socket, and the service that each connection to it starts, are as said.
+
+    Args:
+        host: the machine.
+        name: of both units, without a suffix.
+        socket: text of the ``.socket`` file, which says ``Accept=yes``.
+        service: text of the ``@.service`` file.
+
+    Returns:
+        Whether anything changed.
+    """
+    return _ensure(host, {f"{name}@.service": service, f"{name}.socket": socket}, f"{name}.socket")
+
+
+def remove_socket(host: host.Host, name: str) -> bool:
+    """Remove a socket and its service. Return whether anything was there."""
+    found = _remove(host, f"{name}.socket")
+    return host.remove(f"{UNITS}/{name}@.service") or found
+
+
 def is_active(host: host.Host, unit: str) -> bool:
     """Return whether a unit runs."""
     return _active(host, unit)[0]

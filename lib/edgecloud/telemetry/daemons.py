@@ -57,7 +57,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         "StartLimitIntervalSec=0",
         "",
         "[Service]",
-        f"ExecStart={' '.join(map(_quoted, daemon.command))}",
+        f"ExecStart={' '.join(map(quoted, daemon.command))}",
         "Restart=always",
         "RestartSec=30s",
         f"TimeoutStopSec={daemon.stop_s}s",
@@ -67,7 +67,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         *_memory(daemon.memory_mb),
         f"StateDirectory={daemon.name}",
         "StateDirectoryMode=0700",
-        *_walls(sees_host=daemon.sees_host),
+        *walls(sees_host=daemon.sees_host),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -92,8 +92,13 @@ def _memory(memory_mb: int) -> list[str]:
     return [f"MemoryHigh={memory_mb * 9 // 10}M", f"MemoryMax={memory_mb}M"]
 
 
-def _walls(*, sees_host: bool) -> list[str]:
-    walls = [
+def walls(*, sees_host: bool = False) -> list[str]:
+    """Return the lines that confine a service.
+
+    Args:
+        sees_host: whether it may look at devices, processes and mounts of the machine.
+    """
+    common = [
         "DynamicUser=yes",
         "UMask=0077",
         "CapabilityBoundingSet=",
@@ -115,9 +120,9 @@ def _walls(*, sees_host: bool) -> list[str]:
         "OOMScoreAdjust=500",
     ]
     if sees_host:
-        return [*walls, "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK"]
+        return [*common, "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK"]
     return [
-        *walls,
+        *common,
         "PrivateDevices=yes",
         "ProtectProc=invisible",
         "ProtectKernelLogs=yes",
@@ -127,7 +132,7 @@ def _walls(*, sees_host: bool) -> list[str]:
     ]
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """Return a word as systemd reads it back: only ``%d`` and ``%S`` keep their meaning."""
     kept = word.replace("%", "%%").replace("%%d", "%d").replace("%%S", "%S").replace("$", "$$")
     if not kept or any(letter in kept for letter in " \t\"'\\;"):

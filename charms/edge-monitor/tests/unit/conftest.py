@@ -29,6 +29,7 @@ class Monitor:
 
     world: pi.World
     state: testing.State
+    results: dict | None = None
 
     @property
     def machine(self):
@@ -52,6 +53,7 @@ class Monitor:
         try:
             hook = getattr(context.on, event)
             self.state = context.run(hook(*arguments), self.state)
+            self.results = context.action_results
         finally:
             machines.use(former)
         return self

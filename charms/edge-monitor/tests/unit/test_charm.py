@@ -131,7 +131,7 @@ def test_given_a_monitor_when_it_runs_then_no_password_is_in_an_argument_or_a_un
     shown = "".join(monitor.unit(name) for name in ALL)
     shown += "".join(" ".join(call.argv) for call in monitor.world.calls)
 
-    assert len(set(passwords)) == 2
+    assert len(set(passwords)) == 3
     assert not any(password in shown for password in passwords)
 
 
@@ -141,6 +141,43 @@ def test_given_a_daemon_that_died_when_looked_at_then_the_status_names_it(monito
     monitor.run("update_status")
 
     assert monitor.status == testing.WaitingStatus("edge-monitor-rules does not run")
+
+
+def test_given_rules_of_the_charm_when_it_runs_then_the_heartbeat_is_the_one_of_this_site(
+    monitor,
+):
+    names = [path.rpartition("/")[2] for path in monitor.host.glob("/etc/edge-monitor/rules/*")]
+
+    assert {"machines.rules", "kubernetes.rules", "heartbeat.rules"} <= set(names)
+    assert "count by (juju_unit)" in monitor.host.read("/etc/edge-monitor/rules/heartbeat.rules")
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def test_given_a_monitor_when_it_runs_then_the_page_is_served_on_loopback_by_a_confined_process(
+    monitor,
+):
+    socket = monitor.host.read("/etc/systemd/system/edge-monitor-page.socket")
+    service = monitor.host.read("/etc/systemd/system/edge-monitor-page@.service")
+
+    assert "ListenStream=127.0.0.1:18080\n" in socket
+    assert monitor.machine.units["edge-monitor-page.socket"].active
+    assert "DynamicUser=yes" in service
+    assert "StandardInput=socket" in service
+
+
+def test_given_an_operator_when_asked_for_the_page_then_told_how_to_get_in(monitor):
+    monitor.run("action", "site-page")
+
+    passwords = json.loads(monitor.host.read("/etc/edge-monitor/passwords.json"))
+    assert monitor.results["url"] == "https://192.0.2.0:8427/"
+    assert monitor.results["password"] == passwords["reader"]
+
+
+def test_given_a_monitor_that_is_not_up_when_asked_for_the_page_then_that_is_said(make_monitor):
+    with pytest.raises(testing.ActionFailed, match="does not run yet"):
+        make_monitor().run("action", "site-page")
 
 
 # --- what it scrapes -----------------------------------------------------------------------------

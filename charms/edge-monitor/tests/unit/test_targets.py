@@ -9,7 +9,13 @@ SITE = Topology("edge", "uuid")
 
 def planned(*units, present=(), series=30_000):
     return targets.plan(
-        units, own=OWN, topology=SITE, present=present, daemon="edge-monitor-store", series=series
+        units,
+        own=OWN,
+        node="pi-9",
+        topology=SITE,
+        present=present,
+        daemon="edge-monitor-store",
+        series=series,
     )
 
 
