@@ -11,9 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edgecloud import host
-from edgecloud.agent import ballast, bell, effects, exchange, facts, healing, health, journal, seen
+from edgecloud.agent import (
+    ballast,
+    bell,
+    effects,
+    exchange,
+    facts,
+    healing,
+    health,
+    journal,
+    quiet,
+    seen,
+)
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, EffectError
+from edgecloud.host import failures
 from edgecloud.rollout import messages, node, orders, state
 
 _MOST_STEPS = 200
@@ -51,6 +63,7 @@ class Agent:
     def wake(self) -> None:
         """Do all that can be done now."""
         self._take(state.Resumed(self.facts, self._now()), "resume")
+        self._keep_quiet()
         for _ in range(_MOST_STEPS):
             self._read_inbox()
             pending = node.pending(self.node)
@@ -85,10 +98,18 @@ class Agent:
         moved = after.state is not self.node.state
         self.node = after
         if moved:
+            self._keep_quiet()
             self._report()
         if moved and after.state is state.State.SOAKING:
             seen.seconds(self.machine, self.facts.boot)  # What came before is no part of the soak.
         return moved
+
+    def _keep_quiet(self) -> None:
+        """Keep apt off this machine, or let it go on; an upgrade goes on if that fails."""
+        try:
+            quiet.ensure(self.machine, self.node)
+        except (failures.WorkloadError, OSError) as e:
+            self.problem = str(e)
 
     def _read_inbox(self) -> None:
         """Obey what is new; what cannot be read is reported, and what is under way goes on."""

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edgecloud.agent import (
+    apt_step,
     draining,
     firmware_step,
     floors,
     health,
+    kernel_step,
     kube,
     kubernetes_step,
     slot_step,
     snaps_step,
 )
 from edgecloud.agent.context import Context, Driver, EffectError
-from edgecloud.host import failures, kubectl, snap, systemd
+from edgecloud.host import failures, kubectl
 from edgecloud.rollout import route, skew, state
 
 Effect = state.Effect
-Failures = (kubectl.KubectlError, snap.SnapError, systemd.SystemdError, *failures.FAILURES)
+Failures = (failures.WorkloadError, *failures.FAILURES)
 
 DRIVERS: Mapping[route.Kind, Driver] = {
     route.Kind.FIRMWARE: firmware_step.DRIVER,
     route.Kind.KUBERNETES: kubernetes_step.DRIVER,
     route.Kind.LXD: snaps_step.DRIVER,
-    route.Kind.OS: slot_step.DRIVER,
     route.Kind.SNAPS: snaps_step.DRIVER,
+}
+SYSTEMS: Mapping[str, Driver] = {
+    "ab-image": slot_step.DRIVER,
+    "apt-snapshot": apt_step.DRIVER,
+    "kernel-only": kernel_step.DRIVER,
 }
 
 _STEADY_S = 45
@@ -40,9 +46,10 @@ def kind_of(work: route.Work) -> route.Kind:
     return route.Kind(work.part.partition("/")[0])
 
 
-def driver(work: route.Work) -> Driver | None:
+def driver(context: Context) -> Driver | None:
     """Return how a kind of step is done; None if this agent does not do it."""
-    return DRIVERS.get(kind_of(work))
+    system, kind = context.plan.targets.os, kind_of(context.work)
+    return SYSTEMS.get(system.kind) if kind is route.Kind.OS and system else DRIVERS.get(kind)
 
 
 def perform(context: Context, effect: Effect) -> None:
@@ -54,7 +61,7 @@ def perform(context: Context, effect: Effect) -> None:
 
 
 def _driver(context: Context) -> Driver:
-    found = driver(context.work)
+    found = driver(context)
     if found is None:
         raise EffectError(f"this agent cannot do {context.work.part}")
     return found

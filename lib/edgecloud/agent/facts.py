@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecloud import host
-from edgecloud.agent import effects, hardware, kube, paths
+from edgecloud.agent import effects, hardware, kube, packages, paths
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, Look
 from edgecloud.host import kubectl, snap
@@ -38,13 +38,15 @@ def gather(
 
 
 def _look(context: Context | None) -> Look:
-    driver = effects.driver(context.work) if context else None
+    driver = effects.driver(context) if context else None
     if context is None or driver is None:
         return Look()
     try:
         return driver.look(context)
     except snap.SnapError:
         return Look(busy="snapd does not answer")
+    except packages.PackageError:
+        return Look(busy="dpkg does not answer")
 
 
 def _node(machine: host.Host, settings: machine_settings.Settings) -> kube.Seen | None:

@@ -5,35 +5,20 @@ Raspberry Pi's own program has it written at the next boot, from a file on this 
 
 from __future__ import annotations
 
-import re
-
-from edgecloud import host
+from edgecloud.agent import boot_loader, trial
 from edgecloud.agent import context as contexts
-from edgecloud.agent import hardware, trial
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import failures
 
 UPDATE = "/usr/bin/rpi-eeprom-update"
 IMAGES = "/lib/firmware/raspberrypi/bootloader-*/*/pieeprom-{date}.bin"
 
-_QUERY_S = 30
 _WRITE_S = 300
 _KILLED_BY_S = 180
-_VERSION = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.MULTILINE)
-
-
-def date(machine: host.Host) -> str:
-    """Return the date of the boot loader that runs; empty if the board does not say."""
-    try:
-        said = machine.run((hardware.VCGENCMD, "bootloader_version"), timeout_s=_QUERY_S).stdout
-    except failures.FAILURES:
-        return ""
-    found = _VERSION.search(said)
-    return "-".join(found.groups()) if found else ""
 
 
 def _look(context: Context) -> Look:
-    runs = date(context.machine)
+    runs = boot_loader.date(context.machine)
     running = f"eeprom:{runs}" if runs else ""
     staged = context.work.target if _image(context) else ""
     return Look(running=running, default=running, staged=staged)
@@ -47,10 +32,11 @@ def _image(context: Context) -> str:
 
 
 def _check(context: Context) -> None:
-    wanted, runs = context.work.target.partition(":")[2], date(context.machine)
+    wanted = context.work.target.partition(":")[2]
+    runs, firmware = boot_loader.date(context.machine), context.plan.targets.firmware
     if not runs:
         raise EffectError("the board does not say which boot loader it runs")
-    if runs > wanted:
+    if runs > wanted and not (firmware and firmware.accept_old):
         raise EffectError(f"the boot loader of {runs} is newer")
 
 

@@ -33,6 +33,9 @@ class Settings:
     """For a machine with two systems: ``a`` and ``b``, and ``boot`` where their kernels lie."""
     unit: str = ""
     """The unit of the charm that publishes what the agent says; empty where there is none."""
+    apt: dict[str, str] = field(default_factory=dict[str, str])
+    """Where packages of a moment come from: ``url`` with ``{stamp}``, ``suites``, ``components``,
+    ``options``; Ubuntu's own snapshots where nothing is said."""
     lamp: str = ""
     """The LED that blinks when the agent is at its wit's end."""
 

@@ -61,10 +61,7 @@ def install(
     folder = machine.path(f"{boot}/{slot}")
     disown(machine, boot, slot)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with tarfile.open(archive) as source:
-        for member in source:
-            _extract(source, member, folder)
+    extract(archive, folder)
     line = (folder / "cmdline.txt").read_text(encoding="utf-8").split()
     kept = [word for word in line if not word.startswith(("root=", "ab.slot="))]
     machine.write(
@@ -78,6 +75,21 @@ def disown(machine: host.Host, boot: str, slot: str) -> None:
     """Note, before anything of a slot is written, that it holds nothing whole any more."""
     if machine.remove(f"{boot}/{slot}/artefact"):
         journal.sync_folder(machine.path(f"{boot}/{slot}"))
+
+
+def extract(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    """Write the files and folders of an archive below a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as source:
+        for member in source:
+            _extract(source, member, folder)
+
+
+def top_folders(archive: pathlib.Path) -> list[str]:
+    """Return the first part of every name in an archive."""
+    with tarfile.open(archive) as source:
+        names = {pathlib.PurePosixPath(name).parts for name in source.getnames()}
+    return sorted({parts[0] for parts in names if parts and parts[0] not in (".", "..", "/")})
 
 
 def _extract(source: tarfile.TarFile, member: tarfile.TarInfo, folder: pathlib.Path) -> None:

@@ -11,8 +11,8 @@ import pathlib
 import tarfile
 from collections.abc import Mapping
 
+from edgecloud.agent import boot_loader, paths, registry, slot_boot, slot_disk, trial
 from edgecloud.agent import context as contexts
-from edgecloud.agent import paths, registry, slot_boot, slot_disk, trial
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import files
 from edgecloud.rollout import plan as plans
@@ -45,10 +45,9 @@ def _check(context: Context) -> None:
     machine, slots = context.machine, context.settings.slots
     if not all(slots.get(slot) for slot in slot_boot.SLOTS):
         raise EffectError("this machine has no two slots")
-    if context.plan.targets.os is None or context.plan.targets.os.kind != "ab-image":
-        raise EffectError("this agent changes a system by whole images only")
     if context.settings.sign != "required":
         raise EffectError("an image is only taken from a plan that must be signed")
+    boot_loader.check(context)
     slot = slot_boot.running(machine)
     if not slot or slot != slot_boot.default(machine, _boot(context)):
         raise EffectError("what runs is not what the next boot would run")
@@ -69,10 +68,13 @@ def _stage(context: Context) -> None:
     folder = machine.path(_FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
     image, archive = folder / "root", folder / "boot.tar"
+    fetch = registry.Fetch(ref, context.plan.floors.download_kib_s, context.sleep)
     try:
         artefact = registry.resolve(ref)
-        registry.fetch(ref, artefact.boot, archive)
-        registry.fetch(ref, artefact.root, image)
+        if artefact.root is None:
+            raise registry.RegistryError("the manifest names no root file system", wrong=True)
+        fetch(artefact.boot, archive)
+        fetch(artefact.root, image)
     except registry.RegistryError as e:
         raise EffectError(str(e), burns=e.wrong) from e
     note = {"artefact": context.work.target, "slot": slot, "size": artefact.root.size}

@@ -58,6 +58,7 @@ class Os:
     )
     irreversible: bool = field(default=False, metadata=_meta(schema.flag))
     mib: schema.Pairs = field(default=NONE, metadata=_mib)
+    accept_old_eeprom: bool = field(default=False, metadata=_meta(schema.flag))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,14 @@ from collections.abc import Callable
 BOOT = "boot/firmware"
 
 
+DEAD = b"dead"
+"""A kernel that begins with this does not come up."""
+
+
+def _nothing() -> None:
+    """Let nobody know."""
+
+
 class BrickedError(Exception):
     """The default system does not boot: somebody has to drive there."""
 
@@ -25,12 +33,14 @@ class Firmware:
         root: the machine's files.
         comes_up: says of the kernel command line whether that system reaches its services.
         flag: whether the next boot is a trial.
+        came_up: called once a system runs.
         boots: the command lines of all boots so far, and whether each was a trial.
     """
 
     root: pathlib.Path
     comes_up: Callable[[str], bool]
     flag: bool = False
+    came_up: Callable[[], None] = _nothing
     boots: list[tuple[str, bool]] = dataclasses.field(default_factory=list[tuple[str, bool]])
 
     def reboot(self, arguments: list[str]) -> None:
@@ -41,11 +51,9 @@ class Firmware:
     def power_on(self) -> None:
         """Boot: a trial if the flag stands, and the default after a trial that fails."""
         is_trial, self.flag = self.flag, False
-        if self._boot(is_trial=is_trial):
-            return
-        if is_trial and self._boot(is_trial=False):
-            return
-        raise BrickedError("nothing boots")
+        if not self._boot(is_trial=is_trial) and not (is_trial and self._boot(is_trial=False)):
+            raise BrickedError("nothing boots")
+        self.came_up()
 
     def cut_power(self) -> None:
         """Lose the flag with the power, and boot."""
@@ -60,7 +68,7 @@ class Firmware:
         except OSError:
             return False
         self.boots.append((line, is_trial))
-        if not kernel or not self.comes_up(line):
+        if not kernel or kernel.startswith(DEAD) or not self.comes_up(line):
             return False
         self._show(line, is_trial=is_trial)
         return True

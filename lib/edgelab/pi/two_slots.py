@@ -17,6 +17,7 @@ from edgelab.pi import tryboot
 
 ROOT_TYPE = "application/vnd.edgecloud.rootfs.v1"
 BOOT_TYPE = "application/vnd.edgecloud.boot.v1.tar"
+MODULES_TYPE = "application/vnd.edgecloud.modules.v1.tar"
 SICK = b"sick"
 """An image that begins with this boots, and is not well."""
 DEAD = b"dead"
@@ -120,7 +121,14 @@ class Registry:
 
     def push(self, image: bytes, name: str = "site/os") -> str:
         """Publish a system; return its reference."""
-        parts = ((ROOT_TYPE, image), (BOOT_TYPE, boot_files()))
+        return self._publish(name, (ROOT_TYPE, image), (BOOT_TYPE, boot_files()))
+
+    def push_kernel(self, kernel: bytes, modules: bytes = b"", name: str = "site/kernel") -> str:
+        """Publish a kernel, with an archive of its modules if it has any; return its reference."""
+        parts = [(BOOT_TYPE, boot_files(kernel))]
+        return self._publish(name, *parts, *([(MODULES_TYPE, modules)] if modules else []))
+
+    def _publish(self, name: str, *parts: tuple[str, bytes]) -> str:
         layers = [
             {"mediaType": kind, "digest": f"sha256:{self._put(content)}", "size": len(content)}
             for kind, content in parts
@@ -152,9 +160,14 @@ class Registry:
 
 def boot_files(kernel: bytes = b"kernel") -> bytes:
     """Return the archive of what a boot loader needs."""
+    return tarball({"vmlinuz": kernel, "cmdline.txt": b"console=tty1 panic=10\n"})
+
+
+def tarball(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of some files."""
     memory = io.BytesIO()
     with tarfile.open(fileobj=memory, mode="w") as archive:
-        for name, content in (("vmlinuz", kernel), ("cmdline.txt", b"console=tty1 panic=10\n")):
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
