@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
+from edgecloud.host import files, rejoin_offer
+from edgecloud.interfaces import edge_component
+from edgecloud.testing import decoded
 from edgelab.model import Model, record
 
 
@@ -103,10 +107,37 @@ class Watch:
             assert secret not in seen, f"a secret in plain sight: {secret[:6]}…"
 
     def _no_token_left(self) -> None:
-        machines = self.juju.world.machines
-        left = [name for name, _ in self.juju.world.tokens() if machines[name].powered]
-        assert not left, f"a join token is still good on {left}"
-        assert not [s for s in self.juju.secrets.values() if "url" in s.revisions[s.latest]]
+        """Nobody can join, except those that wish for a way back, each with its own offer."""
+        wishing = self._wishing()
+        for name, token in self.juju.world.tokens():
+            machine = self.juju.world.machines[name]
+            lent = files.read_state(machine.host(), "/var/lib/edge-microk8s/lent.json")
+            holder = lent.get(hashlib.sha256(token.encode()).hexdigest(), {}).get("unit")
+            assert not machine.powered or holder in wishing, (
+                f"a join token is still good on {name}"
+            )
+        for secret in self.juju.secrets.values():
+            if "url" in secret.revisions[secret.latest]:
+                readers = set().union(*secret.grants.values())
+                assert len(readers) == 1, f"{secret.label} may be read by {readers}"
+                assert readers <= wishing, f"an offer is left for {readers}"
+        for unit in self.juju.units.values():
+            machine = self.juju.world.machines[unit.machine]
+            mine = unit.principal is None and machine.powered
+            if mine and machine.host().exists(rejoin_offer.PATH):
+                assert unit.name in wishing, f"an offer is left on the disk of {unit.name}"
+
+    def _wishing(self) -> set[str]:
+        """The units beside which an edge-node asks for a way back."""
+        beside = {unit.name: unit.principal for unit in self.juju.units.values()}
+        return {
+            beside[name]
+            for relation in self.juju.relations.values()
+            for name, bag in relation.unit_bags.items()
+            if relation.interface == "edge_component"
+            and beside.get(name)
+            and decoded(edge_component.Wishes, bag.data).way_back
+        }
 
     def _removed_units_are_gone(self) -> None:
         for cluster in self._clusters():
@@ -121,6 +152,8 @@ class Watch:
 
     def _every_snap_held(self) -> None:
         for unit in self.juju.units.values():
+            if unit.principal is not None:
+                continue
             snap = self.juju.world.machines[unit.machine].snaps.get("microk8s")
             held = snap is None or snap.held_until or snap.held
             assert held, f"the snap of {unit.name} may refresh by itself"

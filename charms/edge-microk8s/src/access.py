@@ -68,7 +68,7 @@ def kubeconfig(host: hosts.Host, grant: Grant, *, address: str) -> dict[str, str
         if grant.namespace:
             kubectl.run(host, ADMIN_CONFIG, "get", "namespace", grant.namespace)
         kubectl.apply(host, ADMIN_CONFIG, yaml.safe_dump_all(manifests(grant)))
-        token = _token(host, grant.account, f"{grant.hours}h")
+        token = token_of(host, grant.account, f"{grant.hours}h")
     except kubectl.KubectlError as e:
         raise AccessError(str(e)) from e
     text = render(grant, token=token, authority=files.read(host, AUTHORITY), address=address)
@@ -122,12 +122,12 @@ def manifests(grant: Grant) -> list[dict[str, Any]]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
         "metadata": {"name": f"{NAMESPACE}-{grant.account}"},
-        "roleRef": _role(grant.scope),
-        "subjects": [_subject(grant.account)],
+        "roleRef": role_of(grant.scope),
+        "subjects": [subject(grant.account)],
     }
     if grant.namespace:
         binding["metadata"]["namespace"] = grant.namespace
-    return [*_account(grant.account), binding]
+    return [*account(grant.account), binding]
 
 
 def render(grant: Grant, *, token: str, authority: str, address: str) -> str:
@@ -164,7 +164,7 @@ def metrics_token(host: hosts.Host, *, current: str | None) -> str:
         return current
     try:
         kubectl.apply(host, ADMIN_CONFIG, yaml.safe_dump_all(metrics_manifests()))
-        return _token(host, METRICS, f"{METRICS_DAYS * 24}h")
+        return token_of(host, METRICS, f"{METRICS_DAYS * 24}h")
     except kubectl.KubectlError as e:
         raise AccessError(str(e)) from e
 
@@ -184,10 +184,10 @@ def metrics_manifests() -> list[dict[str, Any]]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": METRICS},
-        "roleRef": _role(METRICS),
-        "subjects": [_subject(METRICS)],
+        "roleRef": role_of(METRICS),
+        "subjects": [subject(METRICS)],
     }
-    return [*_account(METRICS), role, binding]
+    return [*account(METRICS), role, binding]
 
 
 def expires(token: str) -> float:
@@ -200,7 +200,11 @@ def expires(token: str) -> float:
         return 0.0
 
 
-def _account(name: str) -> list[dict[str, Any]]:
+# --- what every account is made of -------------------------------------------------------------
+
+
+def account(name: str) -> list[dict[str, Any]]:
+    """Return an account in the one namespace of them all."""
     place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     account = {
         "apiVersion": "v1",
@@ -211,15 +215,23 @@ def _account(name: str) -> list[dict[str, Any]]:
     return [place, account]
 
 
-def _role(name: str) -> dict[str, str]:
+def role_of(name: str) -> dict[str, str]:
+    """Return how a binding names a role of the whole cluster."""
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
 
 
-def _subject(account: str) -> dict[str, str]:
+def subject(account: str) -> dict[str, str]:
+    """Return how a binding names an account."""
     return {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
 
 
-def _token(host: hosts.Host, account: str, duration: str) -> str:
+def token_of(host: hosts.Host, account: str, duration: str) -> str:
+    """Return a new token of an account.
+
+    Raises:
+        AccessError: the cluster gave none.
+        kubectl.KubectlError: it does not answer.
+    """
     options = (f"--namespace={NAMESPACE}", f"--duration={duration}")
     token = kubectl.run(host, ADMIN_CONFIG, "create", "token", account, *options).strip()
     if not token:

@@ -15,10 +15,11 @@ import ops
 import calm
 import lazily
 from edgecloud import host as machines
-from edgecloud.host import failures
+from edgecloud.host import failures, rejoin_offer
 
 if typing.TYPE_CHECKING:
     import cluster_view
+    import join_tokens
     import joining
     import membership
     import microk8s
@@ -29,11 +30,14 @@ if typing.TYPE_CHECKING:
     import registries
     import stewardship
     import upkeep
+    import ways_back
+    import worker_access
     from edgecloud.host import systemd
     from edgecloud.interfaces import cluster_join, cos_agent, edge_component
 else:
     # A calm update-status needs none of these, and on a Pi an import costs as much as a command.
     cluster_view = lazily.load("cluster_view")
+    join_tokens = lazily.load("join_tokens")
     joining = lazily.load("joining")
     membership = lazily.load("membership")
     microk8s = lazily.load("microk8s")
@@ -44,6 +48,8 @@ else:
     registries = lazily.load("registries")
     stewardship = lazily.load("stewardship")
     upkeep = lazily.load("upkeep")
+    ways_back = lazily.load("ways_back")
+    worker_access = lazily.load("worker_access")
     systemd = lazily.load("edgecloud.host.systemd")
     cluster_join = lazily.load("edgecloud.interfaces.cluster_join")
     cos_agent = lazily.load("edgecloud.interfaces.cos_agent")
@@ -86,6 +92,8 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.secret_changed,
             self.on[COMPONENT].relation_created,
+            self.on[COMPONENT].relation_changed,
+            self.on[COMPONENT].relation_departed,
             self.on[COS_AGENT].relation_created,
         ):
             framework.observe(event, self._on_reconcile)
@@ -117,17 +125,17 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""
-        config = self._config
-        if config is not None and not self._blockers and self._attempt(self._install, config):
-            self._attempt(self._configure, config)
-            self._attempt(self._take_part, config)
+        if self._component.related or self._joiner.report().wants_way_back:
+            self._attempt(self._pass_wishes_on)
+        if self._is_disturbed:
+            self._attempt(self._stand_by)
+        else:
+            self._bring_about()
         self._keep_books()
-        if self._is_steward and self._is_installed:
-            self._attempt(self._act_for_all)
-        elif self._role == cluster_join.CONTROL_PLANE:
-            self._attempt(self._retire)
-        if config is not None and self._is_joined and not self._blockers:
-            self._attempt(self._look_after, config)
+        if not self._is_disturbed:
+            self._act_for_others()
+        if self._is_joined and (self._component.related or self._cos_agent.related):
+            self._attempt(self._tell_neighbours)
         if self._wake_up_s is not None:
             calm.forget(self._host)
             self._attempt(self._wake_up_later)
@@ -135,6 +143,37 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self._attempt(self._keep_calm)
         else:
             calm.forget(self._host)
+
+    def _bring_about(self) -> None:
+        """Make this machine the node that the options ask for."""
+        config = self._config
+        if config is not None and not self._blockers and self._attempt(self._install, config):
+            self._attempt(self._configure, config)
+            self._attempt(self._take_part, config)
+
+    def _act_for_others(self) -> None:
+        """Do this member's part for the cluster, then look after what stands around the node."""
+        if self._is_steward and self._is_installed:
+            self._attempt(self._act_for_all)
+        elif self._role == cluster_join.CONTROL_PLANE:
+            self._attempt(self._retire)
+        if self._role == cluster_join.CONTROL_PLANE and self._is_joined and self._is_installed:
+            self._attempt(self._offer_ways_back)
+        if self._config is not None and self._is_joined and not self._blockers:
+            self._attempt(self._look_after, self._config)
+
+    def _pass_wishes_on(self) -> None:
+        """Tell the other units what the agent on this machine needs; keep its way back."""
+        wanted = self._wants_way_back
+        joining.say_wishes(self._joiner, way_back=wanted, busy=self._is_disturbed)
+        ways_back.ensure_file(self._host, self._joiner, wanted=wanted)
+
+    def _stand_by(self) -> None:
+        """Keep the hands off a machine that its agent disturbs; look at everything after."""
+        upkeep.forget_checks(self._host)
+
+    def _offer_ways_back(self) -> None:
+        ways_back.keep(self._host, self._members, self._address)
 
     def _attempt(self, step: Callable[..., None], *arguments: node_config.NodeConfig) -> bool:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -225,7 +264,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         stewardship.retire(self._host, self._members)
 
     def _look_after(self, config: node_config.NodeConfig) -> None:
-        """Ensure what stands around the node, and tell the charms beside it what runs here."""
+        """Ensure what stands around the node."""
         record = self._joiner.record()
         known = [member.address for member in record.members]
         known += [report.address for report in self._members.reports().values() if report.address]
@@ -233,22 +272,27 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         upkeep.ensure_guards(self._host, config, {self._address, *known})
         if config.is_worker:
             microk8s.ensure_endpoints(self._host, record.endpoints)
-        view, domain = self._view, self._domain(config).name
-        if view is None:
-            return
-        if self._is_ready and upkeep.ensure_marks(self._host, config, domain, view):
+            worker_access.ensure_kubeconfig(self._host, self._joiner)
+        domain = self._domain(config).name
+        if self._is_ready and upkeep.ensure_marks(self._host, config, domain, self._view):
             self._look_again()
-        if self._component.related or self._cos_agent.related:
-            self._tell_neighbours(config, view, domain)
 
-    def _tell_neighbours(
-        self, config: node_config.NodeConfig, view: cluster_view.ClusterView, domain: str
-    ) -> None:
+    def _tell_neighbours(self) -> None:
+        """Tell the charms beside this one what runs here, and where its metrics are."""
         import neighbours  # Not every machine has any.
 
-        component = neighbours.component(self._host, config, view, domain, self._address)
+        config = self._config
+        component = neighbours.component(
+            self._host,
+            self._component.published(),
+            config=config,
+            view=self._view,
+            role=self._role,
+            domain=self._domain(config).name if config else "",
+            address=self._address,
+        )
         self._component.publish(component)
-        if self._cos_agent.related:
+        if config is not None and self._view is not None and self._cos_agent.related:
             token = self._joiner.metrics_token() if config.is_worker else None
             jobs = neighbours.scrape_jobs(self._host, config, token=token)
             self._cos_agent.publish(jobs=jobs, alert_rules={}, dashboards=())
@@ -313,7 +357,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         try:
             departure.leave(
                 self._host,
-                microk8s.kubeconfig(self._host),
+                worker_access.kubeconfig(self._host) or microk8s.kubeconfig(self._host),
                 node=microk8s.node_name(self._host),
                 address=self._address,
                 view=self._view and cluster_view.look(self._host, live=True),
@@ -421,6 +465,18 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         member = cluster_join.by_unit(self._joiner.record().members).get(self.unit.name)
         return member is not None and member.state == membership.JOINED
 
+    @functools.cached_property
+    def _is_disturbed(self) -> bool:
+        """Whether the agent is at work on this machine: as it says, or as its files show."""
+        return self._component.wishes().busy or rejoin_offer.is_under_way(self._host)
+
+    @property
+    def _wants_way_back(self) -> bool:
+        """Whether the agent needs an offer to join again, or is using one."""
+        if self._role != cluster_join.CONTROL_PLANE:
+            return False
+        return self._component.wishes().way_back or rejoin_offer.is_under_way(self._host)
+
     @property
     def _is_steward(self) -> bool:
         return self._members.record().steward == self.unit.name
@@ -447,9 +503,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         waits = record.admission or timed or membership.leaving(record)
         busy = self._steward is not None and (self._steward.busy or bool(waits))
         late = node_status.judge(facts).status in (node_status.WAITING, node_status.MAINTENANCE)
+        # Who disturbs this machine tells it when that ends.
+        late = late and not facts.disturbed
         turn = record.turn is not None and (self._is_steward or record.turn.unit == facts.unit)
         # Nobody tells the leader of what it published itself.
-        return busy or late or turn or self._moved_on or microk8s.has_minted(self._host)
+        return busy or late or turn or self._moved_on or join_tokens.has_minted(self._host)
 
     @functools.cached_property
     def _address(self) -> str:
@@ -486,6 +544,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             holding=self._steward.holding if self._steward else "",
             speaks_for_all=self._role == cluster_join.CONTROL_PLANE and self.unit.is_leader(),
             notes=notes,
+            disturbed=self._is_disturbed,
         )
 
     def _notes(self, config: node_config.NodeConfig) -> tuple[str, ...]:

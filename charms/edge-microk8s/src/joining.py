@@ -85,7 +85,22 @@ def say(
         wants_turn=wants_turn,
         now=host.now(),
     )
-    end.publish(said)
+    before = end.report()
+    end.publish(dataclasses.replace(said, wants_way_back=before.wants_way_back, busy=before.busy))
+
+
+def say_wishes(end: cluster_join.JoinerEnd, *, way_back: bool, busy: bool) -> None:
+    """Pass on what the agent on this machine needs of the others; the rest stays as it was said.
+
+    Who is being disturbed restarts nothing, and gives its turn back.
+    """
+    said = end.report()
+    wants_turn = None if busy else said.wants_turn
+    end.publish(
+        dataclasses.replace(
+            said, wants_way_back=way_back or None, busy=busy or None, wants_turn=wants_turn
+        )
+    )
 
 
 def look(host: machines.Host) -> ClusterView | None:

@@ -69,7 +69,7 @@ def plan(
     record = _settle_departures(record, departed, gone, now)
     record = _settle_admission(record, reports, now)
     record = _found(record, reports, acts, leader, now)
-    record = dataclasses.replace(record, steward=_steward(record, acts, leader))
+    record = dataclasses.replace(record, steward=_steward(record, reports, acts, leader))
     record = _give_turn(record, reports, now)
     record = _admit(record, reports, now)
     return dataclasses.replace(
@@ -88,6 +88,12 @@ def leaving(record: ClusterRecord) -> list[Member]:
 def joined(record: ClusterRecord) -> list[Member]:
     """Return the members that are in the cluster for good."""
     return [member for member in record.members if member.state == JOINED]
+
+
+def disturbed(record: ClusterRecord, reports: Mapping[str, NodeReport]) -> list[str]:
+    """Return the control planes that their agents disturb now: nobody joins or restarts then."""
+    planes = [m.unit for m in joined(record) if m.role == CONTROL_PLANE]
+    return [unit for unit in planes if reports.get(unit, NodeReport()).busy]
 
 
 def refusal_of(record: ClusterRecord, unit: str) -> Refusal | None:
@@ -183,7 +189,7 @@ def _give_turn(
         late.append(Turn(turn.unit, float(round(now + LATE_S))))
     record = dataclasses.replace(record, turn=None, late=tuple(sorted(late)))
     able = sorted(set(wanting) - {each.unit for each in late}, key=_number)
-    if not able or record.admission is not None:
+    if not able or record.admission is not None or disturbed(record, reports):
         return record
     return dataclasses.replace(record, turn=Turn(able[0], float(round(now + TURN_S))))
 
@@ -191,6 +197,8 @@ def _give_turn(
 def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float) -> ClusterRecord:
     """Let the next unit join, if nobody is joining now."""
     if record.admission is not None or record.steward is None or record.turn is not None:
+        return record
+    if disturbed(record, reports):
         return record
     settled = {member.unit for member in record.members if member.state != JOINING}
     for unit in sorted(reports, key=lambda unit: _turn(unit, reports[unit])):
@@ -245,13 +253,20 @@ def _without_refusal(record: ClusterRecord, unit: str) -> ClusterRecord:
     return dataclasses.replace(record, refusals=kept)
 
 
-def _steward(record: ClusterRecord, peers: Collection[str], leader: str) -> str | None:
+def _steward(
+    record: ClusterRecord,
+    reports: Mapping[str, NodeReport],
+    peers: Collection[str],
+    leader: str,
+) -> str | None:
     """Return the member that acts for the cluster: the leader if it is one.
 
     A leader that is no member cannot tell whether another one's machine is alive; so after each
-    failed attempt the next member has its turn.
+    failed attempt the next member has its turn. One whose agent disturbs it acts for nobody, as
+    long as there is another.
     """
     able = [m.unit for m in joined(record) if m.role == CONTROL_PLANE and m.unit in peers]
+    able = [unit for unit in able if not reports.get(unit, NodeReport()).busy] or able
     if leader in able or not able:
         return leader if able else None
     failures = max((refusal.attempt for refusal in record.refusals), default=0)

@@ -43,7 +43,8 @@ ADMIN = f"{CREDENTIALS}/client.config"
 KUBELET = f"{CREDENTIALS}/kubelet.config"
 
 AGENT_PORT = 25000
-_MINTED = f"{STATE}/minted.json"
+MINTED = f"{STATE}/minted.json"
+LENT = f"{STATE}/lent.json"
 _JOINING = f"{LOCKS}/join-in-progress"
 _LAUNCHING = f"{COMMON}/etc/launcher/*.yaml"
 _INIT = "$SNAP/bin/cluster-agent init --config-file -"
@@ -107,6 +108,14 @@ def version(host: host.Host) -> str | None:
     return found.version.lstrip("v") if found else None
 
 
+def revision(host: host.Host) -> str:
+    """Return the snap's revision, without asking snapd; empty if it is not installed."""
+    try:
+        return host.path(f"/snap/{SNAP}/current").readlink().name
+    except OSError:
+        return ""
+
+
 def info(host: host.Host) -> snap.Snap | None:
     """Return the snap that is installed."""
     try:
@@ -153,7 +162,7 @@ def purge(host: host.Host) -> bool:
         changed = snap.remove(host, SNAP)
     except snap.SnapError as error:
         raise MicroK8sError(str(error), busy=error.busy) from error
-    for path in (LAUNCH, _MINTED):
+    for path in (LAUNCH, MINTED, LENT):
         changed = host.remove(path) or changed
     left = host.glob("/var/snap/microk8s/*/certs/ca.key")
     if left:
@@ -184,7 +193,7 @@ def authority(host: host.Host) -> str | None:
     names = ("ca.remote.crt", "ca.crt") if is_worker(host) else ("ca.crt",)
     texts = (files.read(host, f"{CERTS}/{name}") for name in names)
     text = next((text for text in texts if text.strip()), None)
-    return _digest_of(text) if text else None
+    return digest_of(text) if text else None
 
 
 def members(host: host.Host) -> tuple[Member, ...]:
@@ -235,57 +244,11 @@ def ensure_endpoints(host: host.Host, endpoints: Collection[str]) -> bool:
     return True
 
 
-# --- join tokens --------------------------------------------------------------------------------
-
-
-def mint(host: host.Host, address: str) -> str:
-    """Return a join URL for one use at one address of this node, with its fingerprint in it."""
-    command = (MICROK8S, "add-node", "--format", "json")
-    before = files.read(host, TOKENS)
-    try:
-        text = _run(host, command, "microk8s add-node", timeout_s=_QUERY_S)
-    except MicroK8sError:
-        # It may have made a token all the same, which nobody would know of.
-        if files.read(host, TOKENS) != before:
-            files.rewrite(host, TOKENS, before)
-        raise
-    try:
-        token = str(json.loads(text)["token"])
-    except (ValueError, KeyError, TypeError) as error:
-        # The text may hold a token, so it must not get into the message.
-        raise MicroK8sError("microk8s add-node printed no token") from error
-    minted = files.read_state(host, _MINTED)
-    minted[_fingerprint(token)] = host.now()
-    files.write_state(host, _MINTED, minted)
-    return f"{address}:{AGENT_PORT}/{token}"
-
-
-def has_minted(host: host.Host) -> bool:
-    """Return whether a token that :func:`mint` made is still good."""
-    return bool(files.read_state(host, _MINTED))
-
-
-def revoke(host: host.Host, url: str) -> bool:
-    """Make a join URL useless. Return whether it still worked."""
-    return _drop_tokens(host, {_fingerprint(url.partition("/")[2])}) > 0
-
-
-def prune_tokens(host: host.Host, *, older_than_s: float) -> int:
-    """Make the tokens useless that :func:`mint` made this long ago. Return how many there were.
-
-    A token for one use never expires by itself. Tokens that others made stay.
-    """
-    minted = files.read_state(host, _MINTED)
-    limit = host.now() - older_than_s
-    old = {token for token, made in minted.items() if float(made) <= limit}
-    return _drop_tokens(host, old) if old else 0
-
-
 # --- join and leave -----------------------------------------------------------------------------
 
 
 def join(host: host.Host, url: str, *, worker: bool) -> None:
-    """Join the cluster at a URL that :func:`mint` made there. The URL is used up by any attempt.
+    """Join the cluster at a URL of its. A URL for one use is used up by any attempt.
 
     That this returns does not mean that the node is a member: look at the members.
     """
@@ -362,24 +325,7 @@ def _is_member(host: host.Host, address: str) -> bool:
     return any(member.address == address for member in live_members(host))
 
 
-def _drop_tokens(host: host.Host, fingerprints: Collection[str]) -> int:
-    lines = files.read(host, TOKENS).splitlines()
-    kept = [line for line in lines if _fingerprint(line.partition("|")[0]) not in fingerprints]
-    if kept != lines:
-        files.rewrite(host, TOKENS, "".join(f"{line}\n" for line in kept))
-    minted = files.read_state(host, _MINTED)
-    left = {token: made for token, made in minted.items() if token not in fingerprints}
-    if left != minted:
-        files.write_state(host, _MINTED, left)
-    return len(lines) - len(kept)
-
-
-def _fingerprint(token: str) -> str:
-    """Return what the charm remembers of a token: enough to know it again, not to use it."""
-    return hashlib.sha256(token.partition("/")[0].strip().encode()).hexdigest()
-
-
-def _digest_of(certificate: str) -> str:
+def digest_of(certificate: str) -> str:
     """Return the SHA-256 of a certificate's bytes, of the text itself if it is no PEM."""
     found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END", certificate, re.DOTALL)
     try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import microk8s
 import quorum
 import stewardship
+import worker_access
 from cluster_view import ClusterView
 from edgecloud import host as machines
-from edgecloud.interfaces import cos_agent, edge_component
+from edgecloud.host import rejoin_offer
+from edgecloud.interfaces import cluster_join, cos_agent, edge_component
 from node_config import NodeConfig
 
 DRAIN_TIMEOUT_S = 300
@@ -17,23 +21,54 @@ CONTAINERD_PORT = 1338
 
 
 def component(
-    host: machines.Host, config: NodeConfig, view: ClusterView, domain: str, address: str
+    host: machines.Host,
+    before: edge_component.Component,
+    *,
+    config: NodeConfig | None,
+    view: ClusterView | None,
+    role: str,
+    domain: str,
+    address: str,
 ) -> edge_component.Component:
-    """Return what the edge-node charm on this machine has to know."""
-    node = microk8s.node_name(host)
-    member = view.member(address)
+    """Return what the edge-node charm on this machine has to know.
+
+    Args:
+        host: this machine.
+        before: what it was told last; holds for what cannot be known now.
+        config: the options; None if they are wrong.
+        view: the cluster as seen now; None if it does not answer, and then the node is not ready.
+        role: what this node is.
+        domain: what fails together with it.
+        address: its address in the datastore.
+    """
+    node, worker = microk8s.node_name(host), role == cluster_join.WORKER
+    offer = rejoin_offer.read(host)
+    if config is None:
+        channel, domain = before.channel or "", before.failure_domain or ""
+    else:
+        channel = config.full_channel
     return edge_component.Component(
         kind=edge_component.MICROK8S,
         snap=microk8s.SNAP,
-        channel=config.full_channel,
+        channel=channel,
         node=node,
-        role=config.role,
-        voter=member is not None and member.role is quorum.Role.VOTER,
+        role=role,
+        voter=not worker and is_voter(microk8s.members(host), address),
         failure_domain=domain,
-        kubeconfig=microk8s.kubeconfig(host),
+        kubeconfig=worker_access.kubeconfig(host) if worker else microk8s.ADMIN,
         drain_timeout_s=DRAIN_TIMEOUT_S,
-        ready=view.is_ready(node),
+        ready=view is not None and view.is_ready(node),
+        way_back_until=int(offer.expires) if offer.urls else None,
     )
+
+
+def is_voter(members: Sequence[microk8s.Member], address: str) -> bool:
+    """Return whether a node counts for the datastore's majority, as far as it heard itself.
+
+    The address of a datastore that nobody joined yet is the loopback's.
+    """
+    own = [m for m in members if m.address == address or len(members) == 1]
+    return any(member.role is quorum.Role.VOTER for member in own)
 
 
 def scrape_jobs(

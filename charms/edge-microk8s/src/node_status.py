@@ -43,6 +43,8 @@ class Facts:
     """Whether this unit reports on the whole cluster: the leader of the control plane."""
     notes: tuple[str, ...] = ()
     """What is worth knowing but stops nothing."""
+    disturbed: bool = False
+    """Whether the agent is at work on this machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,8 @@ def judge(facts: Facts) -> Line:
 
 
 def _judge(facts: Facts) -> Line:
+    if facts.disturbed:
+        return Line(MAINTENANCE, "the agent is at work on this machine")
     if facts.blockers:
         return Line(BLOCKED, "; ".join(facts.blockers))
     if not facts.installed:

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 
 import addon_state
 import cluster_view
+import join_tokens
 import joining
 import membership
 import microk8s
 import quorum
 import upkeep
+import worker_access
 from cluster_view import ClusterView
 from edgecloud import host as machines
 from edgecloud.host import files, kubectl
@@ -74,6 +76,10 @@ class Steward:
         # An offer that was made must be known before anything else can fail.
         self.members.publish_acts(acts)
         acts = dataclasses.replace(
+            acts, accesses=worker_access.keep(self.host, self.members, record)
+        )
+        self.members.publish_acts(acts)
+        acts = dataclasses.replace(
             acts,
             rewritten=self._rewrite_secrets(record),
             metrics=self._share_metrics(mine),
@@ -108,6 +114,8 @@ class Steward:
             else:
                 progress = take_out(self.host, kubeconfig, member, view, self.host.now())
             if progress.gone:
+                if member.role == cluster_join.WORKER:
+                    worker_access.withdraw(self.host, member.node)
                 gone.append(member.unit)
             else:
                 self.holding = progress.waits_for
@@ -124,7 +132,7 @@ class Steward:
                 kept.append(offer)
             else:
                 withdraw(self.host, self.members, offer)
-        microk8s.prune_tokens(self.host, older_than_s=membership.ADMISSION_S)
+        join_tokens.prune(self.host, older_than_s=membership.ADMISSION_S)
         if admission is not None and not kept:
             kept = self._make_offer(record, admission, view)
         return tuple(sorted(kept))
@@ -144,11 +152,11 @@ class Steward:
             self.holding = reason
         if reason or self.host.now() > admission.until - joining.VERIFY_S:
             return []
-        url = microk8s.mint(self.host, self.address)
+        url = join_tokens.mint(self.host, self.address)
         expire = datetime.datetime.fromtimestamp(admission.until, datetime.timezone.utc)
         offer = self.members.make_offer(admission.unit, admission.attempt, url, expire)
         if offer is None:
-            microk8s.revoke(self.host, url)
+            join_tokens.revoke(self.host, url)
         return [offer] if offer else []
 
     def _rewrite_secrets(self, record: cluster_join.ClusterRecord) -> str | None:
@@ -169,13 +177,14 @@ class Steward:
 
 def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
     """Take back what this unit offered when it was the steward: joiners look to the next one."""
-    microk8s.prune_tokens(host, older_than_s=membership.ADMISSION_S)
+    join_tokens.prune(host, older_than_s=membership.ADMISSION_S)
     offers, mine = members.my_offers(), members.my_acts()
     for offer in offers:
         withdraw(host, members, offer)
-    if offers or mine.addons:
+    handed_out = worker_access.retire(members)
+    if offers or handed_out or mine.addons:
         # What it knew of add-ons is the next steward's to keep, and changes until its return.
-        members.publish_acts(dataclasses.replace(mine, offers=(), addons=None))
+        members.publish_acts(dataclasses.replace(mine, offers=(), accesses=(), addons=None))
 
 
 def withdraw(
@@ -184,7 +193,7 @@ def withdraw(
     """Take an offer back: remove its secret, and make its token useless if it was not used."""
     url = members.withdraw(offer)
     if url:
-        microk8s.revoke(host, url)
+        join_tokens.revoke(host, url)
 
 
 def ensure_metrics_token(host: machines.Host) -> str:

@@ -24,7 +24,7 @@ import preflight
 import registries
 from cluster_view import ClusterView
 from edgecloud import host as machines
-from edgecloud.host import files, kubectl, snap
+from edgecloud.host import files, kubectl, rejoin_offer, snap
 from node_config import NodeConfig
 
 STATE = f"{microk8s.STATE}/upkeep.json"
@@ -93,9 +93,11 @@ def ensure_guards(host: machines.Host, config: NodeConfig, members: Iterable[str
         )
 
 
-def ensure_marks(host: machines.Host, config: NodeConfig, domain: str, view: ClusterView) -> bool:
+def ensure_marks(
+    host: machines.Host, config: NodeConfig, domain: str, view: ClusterView | None
+) -> bool:
     """Ensure this node's labels and taints. Return whether anything changed."""
-    node = view.node(microk8s.node_name(host))
+    node = view.node(microk8s.node_name(host)) if view else None
     if node is None:
         return False
     labels = {**config.labels, "topology.kubernetes.io/zone": domain}
@@ -186,6 +188,7 @@ def notes(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[st
 
 def remove(host: machines.Host) -> None:
     """Take back everything that the charm put on this machine, MicroK8s included."""
+    rejoin_offer.write(host, rejoin_offer.Offer())
     backup.remove_schedule(host)
     firewall.remove(host)
     microk8s.purge(host)
@@ -214,12 +217,21 @@ def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterV
     return True
 
 
+def forget_checks(host: machines.Host) -> None:
+    """Have all that is looked at once a day looked at again: somebody else is at work here."""
+    known = files.read_state(host, STATE)
+    kept = {key: value for key, value in known.items() if key not in ("checked", "held")}
+    if kept != known:
+        files.write_state(host, STATE, kept)
+
+
 def _ensure_held(host: machines.Host) -> None:
     """Keep the snap held. An old snapd puts refreshes off for some weeks only, so look daily."""
-    known = files.read_state(host, STATE)
-    if host.now() - float(known.get("held", 0)) >= CHECK_CERTIFICATES_S:
+    known, revision = files.read_state(host, STATE), microk8s.revision(host)
+    late = host.now() - float(known.get("held", 0)) >= CHECK_CERTIFICATES_S
+    if late or known.get("revision") != revision:
         snap.hold(host, microk8s.SNAP)
-        files.write_state(host, STATE, {**known, "held": host.now()})
+        files.write_state(host, STATE, {**known, "held": host.now(), "revision": revision})
 
 
 def _forget_check(host: machines.Host) -> None:

@@ -21,146 +21,51 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import ops
 
-from edgecloud.interfaces import databag
+from edgecloud.interfaces import databag, handouts
+from edgecloud.interfaces.cluster_facts import (
+    CONTROL_PLANE,
+    WORKER,
+    Admission,
+    ClusterRecord,
+    HostedNode,
+    JoinOffer,
+    Member,
+    MemberReport,
+    NodeReport,
+    Refusal,
+    Turn,
+    by_unit,
+    hosted_name,
+    owner,
+)
 
-CONTROL_PLANE = "control-plane"
-WORKER = "worker"
+__all__ = (
+    "CONTROL_PLANE",
+    "KEYS_LABEL",
+    "METRICS_LABEL",
+    "WORKER",
+    "Admission",
+    "ClusterRecord",
+    "HostedNode",
+    "JoinOffer",
+    "JoinerEnd",
+    "Member",
+    "MemberEnd",
+    "MemberReport",
+    "NodeReport",
+    "Refusal",
+    "Turn",
+    "by_unit",
+    "hosted_name",
+    "owner",
+)
 
 KEYS_LABEL = "encryption-keys"
 METRICS_LABEL = "metrics-token"
-
-
-@dataclasses.dataclass(frozen=True)
-class NodeReport:
-    """Unit databag: what a node says about itself."""
-
-    node: str | None = None
-    """Its name in Kubernetes. Absent until the machine is ready to join."""
-    address: str | None = None
-    """The address at which the other nodes reach it."""
-    role: str | None = None
-    ca: str | None = None
-    """SHA-256 of the cluster authority's certificate, which tells clusters apart."""
-    joined: bool | None = None
-    """True once this node saw itself in the datastore and Ready in Kubernetes."""
-    attempt: int | None = None
-    """The number of the last offer it answered."""
-    error: str | None = None
-    """Why that attempt failed."""
-    wants_turn: bool | None = None
-    """Whether it has to restart something, which only one node of the cluster does at a time."""
-    leaving: bool | None = None
-    """Whether it asks to be drained and taken out. Its machine stays until that is done."""
-    hosted: tuple[HostedNode, ...] = ()
-    """The nodes that this unit brings in on their behalf."""
-
-
-@dataclasses.dataclass(frozen=True)
-class HostedNode:
-    """A node for which a unit speaks."""
-
-    name: str = ""
-    """Its name within the unit, without a colon."""
-    report: NodeReport = dataclasses.field(default_factory=NodeReport)
-    """What it says about itself; a node of this kind hosts no others."""
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class JoinOffer:
-    """Where one unit finds its join secret."""
-
-    unit: str = ""
-    attempt: int = 0
-    secret: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class MemberReport:
-    """Unit databag of a member: what it did for the cluster."""
-
-    departed: tuple[str, ...] = ()
-    """Units that it saw depart: the only evidence on which a member is taken out. A unit that
-    merely is not in sight may just not have been met yet by a new leader."""
-    offers: tuple[JoinOffer, ...] = ()
-    gone: tuple[str, ...] = ()
-    """Units whose nodes are out of Kubernetes and out of the datastore."""
-    holding: str | None = None
-    """Why it does not act on the record now."""
-    encryption: str | None = None
-    """The state of encryption at rest that its API server runs with."""
-    rewritten: str | None = None
-    """The state with which it, as steward, wrote every Kubernetes secret anew."""
-    metrics: str | None = None
-    """Id of the Juju secret with the token for reading metrics, for workers."""
-    addons: str | None = None
-    """What the steward knows of add-ons, for the next steward to go on with."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Admission:
-    """Leave for one unit to join now."""
-
-    unit: str = ""
-    attempt: int = 0
-    until: float = 0.0
-    """When the leave ends, in seconds since 1970 UTC."""
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Turn:
-    """Leave for one unit to restart what it has to, while nobody joins."""
-
-    unit: str = ""
-    until: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Member:
-    """A node that belongs to the cluster, is joining it, or is on its way out."""
-
-    unit: str = ""
-    node: str = ""
-    address: str = ""
-    role: str = ""
-    state: str = ""
-    since: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Refusal:
-    """Why a unit is not admitted, or when it may try again."""
-
-    unit: str = ""
-    attempt: int = 0
-    not_before: float = 0.0
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class ClusterRecord:
-    """Application databag: the one truth about who belongs to the cluster."""
-
-    cluster: str | None = None
-    """SHA-256 of the certificate of the cluster's authority."""
-    steward: str | None = None
-    admission: Admission | None = None
-    turn: Turn | None = None
-    late: tuple[Turn, ...] = ()
-    """Units that were not ready again in their turn, and until when others go first."""
-    members: tuple[Member, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-    endpoints: tuple[str, ...] = ()
-    """``address:port`` of the Kubernetes API on every control-plane member."""
-    encryption: str | None = None
-    """Id of the Juju secret with the keys of encryption at rest, for control planes."""
-    generation: int = 0
-    """How often those keys changed."""
-    addons: str | None = None
-    """What the last steward knew of add-ons."""
 
 
 class JoinerEnd:
@@ -202,41 +107,46 @@ class JoinerEnd:
         record = self.record()
         admission = record.admission
         me = hosted_name(self._charm.unit.name, hosted) if hosted else self._charm.unit.name
-        if self.relation is None or admission is None or admission.unit != me:
+        if admission is None or admission.unit != me:
             return None
-        for unit in self.relation.units:
-            if unit.name == record.steward:
-                steward = databag.load(MemberReport, self.relation.data[unit])
-                for offer in steward.offers:
-                    if (offer.unit, offer.attempt) == (admission.unit, admission.attempt):
-                        return offer
-        return None
+        offers = self._said().get(record.steward or "", MemberReport()).offers
+        wanted = (admission.unit, admission.attempt)
+        return next((offer for offer in offers if (offer.unit, offer.attempt) == wanted), None)
 
     def metrics_token(self) -> str | None:
         """Return the token for reading metrics that the control plane shares with workers."""
-        if self.relation is None:
-            return None
-        steward = self.record().steward
-        for unit in self.relation.units:
-            shared = databag.load(MemberReport, self.relation.data[unit]).metrics
-            if shared and unit.name == steward:
-                try:
-                    secret = self._charm.model.get_secret(id=shared)
-                    return secret.get_content(refresh=True)["token"]
-                except (ops.SecretNotFoundError, ops.ModelError):
-                    return None
-        return None
+        steward = self._said().get(self.record().steward or "", MemberReport())
+        content = self.read(steward.metrics) if steward.metrics else None
+        return (content or {}).get("token")
 
     def url(self, offer: JoinOffer) -> str | None:
         """Return the join address of an offer, token and fingerprint included.
 
         None while Juju does not hand out the secret: it was withdrawn, or not granted yet.
         """
-        try:
-            secret = self._charm.model.get_secret(id=offer.secret)
-            return secret.get_content(refresh=True)["url"]
-        except (ops.SecretNotFoundError, ops.ModelError):
-            return None
+        return (self.read(offer.secret) or {}).get("url")
+
+    def read(self, secret: str) -> dict[str, str] | None:
+        """Return what is in a secret made for this unit; None while Juju does not hand it out."""
+        return handouts.read(self._charm, secret)
+
+    def ways_back(self) -> tuple[handouts.Handout, ...]:
+        """Return the offers to join again that others made for this unit."""
+        return tuple(sorted(mine for said in self._said().values() for mine in said.ways_back))
+
+    def access(self) -> handouts.Handout | None:
+        """Return where this worker finds its token for draining itself."""
+        steward = self._said().get(self.record().steward or "", MemberReport())
+        return next(iter(steward.accesses), None)
+
+    def _said(self) -> dict[str, MemberReport]:
+        """Return what every control plane in sight did, of what it made only this unit's."""
+        found: dict[str, MemberReport] = {}
+        if self.relation is not None:
+            for unit in self.relation.units:
+                said = databag.load(MemberReport, self.relation.data[unit])
+                found[unit.name] = _share_of(said, {self._charm.unit.name})
+        return found
 
 
 class MemberEnd:
@@ -290,25 +200,28 @@ class MemberEnd:
         """Return what this unit last said it did and saw."""
         return self.member_reports().get(self.unit, MemberReport())
 
+    def wishing(self) -> list[str]:
+        """Return the other units that wish for an offer to join again."""
+        reports = self.reports().items()
+        return sorted(name for name, said in reports if said.wants_way_back and name != self.unit)
+
     def publish_acts(self, report: MemberReport) -> None:
-        """Say what this unit did and saw. Workers are told of the offers made to them only."""
+        """Say what this unit did and saw. Workers are told of what was made for them only.
+
+        The peers see all of it: what was made for a unit that is gone has to be taken back.
+        """
         for relation in self._relations():
-            names = {unit.name for unit in relation.units}
-            offers = tuple(sorted(offer for offer in report.offers if owner(offer.unit) in names))
-            share = dataclasses.replace(report, offers=offers)
+            share = report
             if relation.name != self._peers:
-                share = MemberReport(offers=offers, metrics=report.metrics)
+                mine = _share_of(report, {unit.name for unit in relation.units})
+                share = MemberReport(
+                    offers=mine.offers, accesses=mine.accesses, metrics=report.metrics
+                )
             databag.save(share, relation.data[self._charm.unit])
 
     def my_offers(self) -> tuple[JoinOffer, ...]:
         """Return the offers that this unit has made and not withdrawn."""
-        return tuple(
-            sorted(
-                offer
-                for relation in self._relations()
-                for offer in databag.load(MemberReport, relation.data[self._charm.unit]).offers
-            )
-        )
+        return self.my_acts().offers
 
     def make_offer(
         self, unit: str, attempt: int, url: str, expire: datetime.datetime
@@ -317,29 +230,39 @@ class MemberEnd:
 
         That of a hosted node is for the unit that hosts it. None if that is not related any more.
         """
-        for relation in self._relations():
-            for candidate in relation.units:
-                if candidate.name == owner(unit):
-                    secret = self._charm.unit.add_secret(
-                        {"url": url},
-                        label=_label(unit, attempt),
-                        description=f"One-time leave for {unit} to join the cluster.",
-                        expire=expire,
-                    )
-                    secret.grant(relation, unit=candidate)
-                    assert secret.id is not None
-                    return JoinOffer(unit, attempt, secret.id)
-        return None
+        id = handouts.give(
+            self._charm,
+            self._relations(),
+            owner(unit),
+            {"url": url},
+            label=_label(unit, attempt),
+            description=f"One-time leave for {unit} to join the cluster.",
+            expire=expire,
+        )
+        return JoinOffer(unit, attempt, id) if id else None
 
     def withdraw(self, offer: JoinOffer) -> str | None:
         """Remove an offer's secret. Return its join address, None if it is gone already."""
-        try:
-            secret = self._charm.model.get_secret(label=_label(offer.unit, offer.attempt))
-            url = secret.peek_content()["url"]
-            secret.remove_all_revisions()
-        except ops.SecretNotFoundError:
-            return None
-        return url
+        content = handouts.take_back(self._charm, _label(offer.unit, offer.attempt))
+        return (content or {}).get("url")
+
+    def hand_out(
+        self, unit: str, content: Mapping[str, str], *, what: str, until: float
+    ) -> handouts.Handout | None:
+        """Put something into a secret that one unit may read, anew if there is one already.
+
+        None if the unit is not related any more.
+        """
+        label = _label(unit, what)
+        description = f"For {unit} alone: its {what.replace('-', ' ')}."
+        id = handouts.give(
+            self._charm, self._relations(), unit, content, label=label, description=description
+        )
+        return handouts.Handout(unit, id, until) if id else None
+
+    def take_back(self, handout: handouts.Handout, *, what: str) -> None:
+        """Remove the secret of something that was handed out."""
+        handouts.take_back(self._charm, _label(handout.unit, what))
 
     @property
     def has_workers(self) -> bool:
@@ -369,13 +292,7 @@ class MemberEnd:
 
         None while Juju does not hand it out.
         """
-        if record.encryption is None:
-            return {}
-        try:
-            secret = self._charm.model.get_secret(id=record.encryption)
-            return secret.get_content(refresh=True)
-        except (ops.SecretNotFoundError, ops.ModelError):
-            return None
+        return handouts.read(self._charm, record.encryption) if record.encryption else {}
 
     def share_keys(self, record: ClusterRecord, content: Mapping[str, str]) -> str | None:
         """Keep the encryption keys in a secret of the application. Leader only. Return its id."""
@@ -408,20 +325,15 @@ class MemberEnd:
         )
 
 
-def _label(unit: str, attempt: int) -> str:
-    return f"join-{unit.replace('/', '-').replace(':', '-')}-{attempt}"
+def _share_of(report: MemberReport, units: Collection[str]) -> MemberReport:
+    """Return what a member did without what it made for other units than these."""
+    return dataclasses.replace(
+        report,
+        offers=tuple(sorted(offer for offer in report.offers if owner(offer.unit) in units)),
+        ways_back=tuple(sorted(each for each in report.ways_back if each.unit in units)),
+        accesses=tuple(sorted(each for each in report.accesses if each.unit in units)),
+    )
 
 
-def hosted_name(unit: str, name: str) -> str:
-    """Return what the record calls a node that a unit hosts: ``edge-lxd/0:1a``."""
-    return f"{unit}:{name}"
-
-
-def owner(unit: str) -> str:
-    """Return the unit of Juju's that speaks for what the record calls a unit."""
-    return unit.partition(":")[0]
-
-
-def by_unit(members: tuple[Member, ...]) -> Mapping[str, Member]:
-    """Return members keyed by the unit that brought them."""
-    return {member.unit: member for member in members}
+def _label(unit: str, what: int | str) -> str:
+    return f"join-{unit.replace('/', '-').replace(':', '-')}-{what}"

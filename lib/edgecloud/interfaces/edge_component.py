@@ -75,6 +75,12 @@ class ComponentProvider:
         ]
         return any(changes)
 
+    def published(self) -> Component:
+        """Return what was last said; nothing if there is no edge-node."""
+        for relation in self._charm.model.relations[self._endpoint]:
+            return databag.load(Component, relation.data[self._charm.unit])
+        return Component()
+
     def wishes(self) -> Wishes:
         """Return what the edge-node beside this unit asks for; nothing if there is none."""
         found = [

@@ -3,22 +3,83 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from typing import cast
 
-from edgelab.pi import kube_request, kube_seed, timers
+from edgelab.pi import kube_render, kube_request, kube_seed, timers
 from edgelab.pi.cluster import Cluster, Object
 from edgelab.pi.kube_request import Request
 
-_BUILT_IN = {
-    "view": ("get", "auth"),
-    "edit": ("get", "auth", "apply", "create", "delete", "patch", "label", "annotate", "scale"),
-    "admin": ("get", "auth", "apply", "create", "delete", "patch", "label", "annotate", "scale"),
+_READ = frozenset({"get", "list", "watch"})
+_WRITE = _READ | {"create", "delete", "patch", "update"}
+_BUILT_IN = {"view": _READ, "edit": _WRITE, "admin": _WRITE}
+_GROUPS = {
+    "daemonsets": "apps",
+    "deployments": "apps",
+    "statefulsets": "apps",
+    "poddisruptionbudgets": "policy",
 }
+_UNCHECKED = ("auth", "version")
 
 
-def may(cluster: Cluster, user: str, request: Request) -> bool:
-    """Return whether the role bindings of a service account allow a request."""
+@dataclasses.dataclass(frozen=True)
+class Right:
+    """One thing that a command asks the API for."""
+
+    verb: str
+    resource: str
+    name: str = ""
+    namespace: str = ""
+    path: str = ""
+
+
+def rights(request: Request) -> list[Right]:
+    """Return what a kubectl command asks the API for: most ask for more than one thing."""
+    if request.verb in _UNCHECKED:
+        return []
+    if "raw" in request.options:
+        return [Right("get", "", path=request.options["raw"])]
+    if request.verb == "drain":
+        return _draining(request.words[0])
+    plural, space = request.plural, request.namespace
+    if request.verb in ("cordon", "uncordon"):
+        named = [Right(verb, "nodes", name) for name in request.words for verb in ("get", "patch")]
+        return named
+    if request.words[:1] == ["token"]:
+        return [Right("create", "serviceaccounts/token", request.words[-1], space)]
+    names = kube_request.named(request)
+    if request.verb == "get":
+        return [Right("get", plural, name, space) for name in names] or [
+            Right("list", kind, "", space) for kind in plural.split(",")
+        ]
+    if request.verb == "delete":
+        found = [Right("delete", plural, name, space) for name in names]
+        return found or [Right(verb, plural, "", space) for verb in ("list", "delete")]
+    if request.verb in ("apply", "create", "replace"):
+        return [Right("create", plural, "", space)]
+    return [Right(verb, plural, name, space) for name in names for verb in ("get", "patch")]
+
+
+def _draining(node: str) -> list[Right]:
+    """Return what it takes to drain a node: pods of any namespace, and whose they are."""
+    return [
+        Right("get", "nodes", node),
+        Right("patch", "nodes", node),
+        Right("list", "pods"),
+        Right("get", "pods"),
+        Right("get", "daemonsets"),
+        Right("create", "pods/eviction"),
+    ]
+
+
+def refused(cluster: Cluster, user: str, request: Request) -> Right | None:
+    """Return the first thing that the role bindings of a service account do not allow."""
+    return next((each for each in rights(request) if not may(cluster, user, each)), None)
+
+
+def may(cluster: Cluster, user: str, right: Right) -> bool:
+    """Return whether the role bindings of a service account allow something."""
     _, _, space, name = user.split(":") if user.count(":") == 3 else ("", "", "", user)
     for plural in ("clusterrolebindings", "rolebindings"):
         for binding in cluster.kind(plural).values():
@@ -29,36 +90,40 @@ def may(cluster: Cluster, user: str, request: Request) -> bool:
             )
             within = (
                 plural == "clusterrolebindings"
-                or binding["metadata"].get("namespace") == request.namespace
+                or binding["metadata"].get("namespace") == right.namespace
             )
-            if held and within and _grants(cluster, binding, request):
+            if held and within and _grants(cluster, binding, right):
                 return True
     return False
 
 
-def _grants(cluster: Cluster, binding: Object, request: Request) -> bool:
+def _grants(cluster: Cluster, binding: Object, right: Right) -> bool:
     role = str(binding["roleRef"]["name"])
     if role == "cluster-admin":
         return True
     if role in _BUILT_IN:
-        return request.verb in _BUILT_IN[role] and request.plural not in (
+        return right.verb in _BUILT_IN[role] and right.resource not in (
             "nodes",
             "secrets" if role == "view" else "",
         )
     kind = "clusterroles" if binding["roleRef"]["kind"] == "ClusterRole" else "roles"
     space = "" if kind == "clusterroles" else binding["metadata"].get("namespace", "")
     found = cluster.kind(kind).get(kube_seed.key(space, role), {})
-    rules = cast("list[dict[str, list[str]]]", found.get("rules", []))
-    wanted = "get" if request.verb == "get" else request.verb
-    path = request.options.get("raw", "")
-    return any(
-        ({wanted, "*"} & set(rule.get("verbs", [])))
-        and (
-            {request.plural, "*"} & set(rule.get("resources", []))
-            or path in rule.get("nonResourceURLs", ["-"])
-        )
-        for rule in rules
-    )
+    return any(_covers(rule, right) for rule in cast("list[Object]", found.get("rules", [])))
+
+
+def _covers(rule: Object, right: Right) -> bool:
+    """Return whether one rule of a role allows something."""
+    if not {right.verb, "*"} & set(rule.get("verbs", [])):
+        return False
+    if right.path:
+        return right.path in rule.get("nonResourceURLs", [])
+    kind = right.resource.partition("/")[0]
+    if not {_GROUPS.get(kind, ""), "*"} & set(rule.get("apiGroups", [])):
+        return False
+    names = rule.get("resourceNames", [])
+    within = not names or right.name in names
+    return within and bool({right.resource, "*"} & set(rule.get("resources", [])))
 
 
 def token(request: Request) -> int:
@@ -86,8 +151,11 @@ def auth(request: Request) -> int:
     if request.words[:1] == ["whoami"]:
         request.process.say("ATTRIBUTE   VALUE\nUsername    admin")
         return 0
-    verb, words = request.words[1], request.words[2:]
-    asked = Request(request.process, request.cluster, verb, words, request.options)
+    verb, kind, *names = [part for word in request.words[1:] for part in word.split("/")]
+    resource = kube_render.PLURALS.get(kind, kind)
+    if request.options.get("subresource"):
+        resource += f"/{request.options['subresource']}"
+    asked = Right(verb, resource, "".join(names[:1]), request.namespace)
     user = request.options.get("as", "")
     allowed = not user or may(request.cluster, user, asked)
     request.process.say("yes" if allowed else "no")

@@ -43,6 +43,15 @@ class Request:
         return found or self.words[1:]
 
 
+def named(request: Request) -> list[str]:
+    """Return the names among the words, without what shall be done to them."""
+    words = [word for word in request.words if "/" in word and "=" not in word and ":" not in word]
+    if words:
+        return [word.partition("/")[2] for word in words]
+    rest = request.words[1:]
+    return [w for w in rest if "=" not in w and ":" not in w and not w.endswith("-")]
+
+
 def node_named(request: Request, name: str) -> KubeNode:
     """Return a node, or end with kubectl's words for its absence."""
     found = request.cluster.nodes.get(name)

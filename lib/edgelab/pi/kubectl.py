@@ -145,12 +145,12 @@ def _authorize(process: Process, cluster: Cluster, identity: Identity, request: 
         return
     if identity.node:
         if not _node_may(identity, request):
-            _forbid(process, identity, request)
+            verb = "list" if request.verb == "get" else request.verb
+            _forbid(process, identity, verb, request.plural)
         return
-    if request.verb not in ("auth", "version") and not kube_access.may(
-        cluster, identity.user, request
-    ):
-        _forbid(process, identity, request)
+    missing = kube_access.refused(cluster, identity.user, request)
+    if missing is not None:
+        _forbid(process, identity, missing.verb, missing.resource)
 
 
 def has_rbac(machine: machines.Machine, cluster: Cluster) -> bool:
@@ -176,10 +176,9 @@ def _node_may(identity: Identity, request: Request) -> bool:
     return request.verb in ("auth", "version")
 
 
-def _forbid(process: Process, identity: Identity, request: Request) -> typing.NoReturn:
-    verb = "list" if request.verb == "get" else request.verb
+def _forbid(process: Process, identity: Identity, verb: str, resource: str) -> typing.NoReturn:
     process.take("kubectl")
     process.fail(
-        f"Error from server (Forbidden): {request.plural or 'resource'} is forbidden: User"
-        f' "{identity.user}" cannot {verb} resource "{request.plural}" in API group ""'
+        f"Error from server (Forbidden): {resource or 'resource'} is forbidden: User"
+        f' "{identity.user}" cannot {verb} resource "{resource}" in API group ""'
     )

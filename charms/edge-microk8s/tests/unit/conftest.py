@@ -6,6 +6,7 @@ import pytest
 from ops import testing
 
 import charm
+import join_tokens
 import microk8s
 import quorum
 from cluster_view import ClusterView
@@ -43,7 +44,7 @@ class Pis:
 
     def join(self, *numbers, worker=False):
         for number in numbers:
-            url = microk8s.mint(self.host(0), self.address(0))
+            url = join_tokens.mint(self.host(0), self.address(0))
             microk8s.join(self.host(number), url, worker=worker)
             self.settle()
         return self

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from ops import testing
 
+import join_tokens
 import microk8s
 from edgecloud.interfaces.cluster_join import (
     Admission,
@@ -133,7 +134,7 @@ def joining(pis, unit, cluster):
         {0: (NodeReport("pi-0"), MemberReport(offers=(offer,)))},
         record=cluster(0, admission=admission),
     )
-    url = microk8s.mint(pis.host(0), pis.address(0))
+    url = join_tokens.mint(pis.host(0), pis.address(0))
     return unit(1), peers, testing.Secret({"url": url}, id=SECRET, owner=None)
 
 

@@ -4,6 +4,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
+import join_tokens
 import joining
 import microk8s
 from edgecloud.interfaces.cluster_join import Admission, ClusterRecord, JoinOffer, NodeReport
@@ -32,6 +33,9 @@ class End:
 
     def url(self, _):
         return self.address
+
+    def report(self):
+        return self.said[-1] if self.said else NodeReport()
 
     def publish(self, report):
         self.said.append(report)
@@ -164,7 +168,7 @@ def offered(pair):
     """An end with a good offer of the first machine to the second."""
     cluster = microk8s.authority(pair.host(0))
     until = pair.world.clock.now() + 900
-    url = microk8s.mint(pair.host(0), pair.address(0))
+    url = join_tokens.mint(pair.host(0), pair.address(0))
     return End(Admission("edge-a/1", 1, until), JoinOffer("edge-a/1", 1, "secret:x"), url, cluster)
 
 

@@ -1,9 +1,11 @@
 import hashlib
 import ssl
+import subprocess
 
 import pytest
 import yaml
 
+import join_tokens
 import microk8s
 from edgecloud.host import kubectl, snap
 from edgelab import pi
@@ -40,7 +42,7 @@ def address(host):
 
 
 def join(world, seed, host, *, worker=False):
-    microk8s.join(host, microk8s.mint(seed, address(seed)), worker=worker)
+    microk8s.join(host, join_tokens.mint(seed, address(seed)), worker=worker)
     wait(world)
     return host
 
@@ -220,7 +222,7 @@ def test_given_a_datastore_that_answers_nonsense_when_asked_then_that_is_said(wo
 def test_given_a_node_when_a_url_is_minted_then_it_has_the_fingerprint_and_one_use(world):
     host = install(world)
 
-    url = microk8s.mint(host, address(host))
+    url = join_tokens.mint(host, address(host))
 
     place, token, fingerprint = url.split("/")
     assert place == f"{address(host)}:25000"
@@ -230,7 +232,7 @@ def test_given_a_node_when_a_url_is_minted_then_it_has_the_fingerprint_and_one_u
 
 def test_given_a_minted_url_when_looked_for_then_the_charm_keeps_no_copy(world):
     host = install(world)
-    token = microk8s.mint(host, address(host)).split("/")[1]
+    token = join_tokens.mint(host, address(host)).split("/")[1]
 
     kept = "".join(host.read(path) for path in host.glob(f"{microk8s.STATE}/*"))
 
@@ -241,9 +243,9 @@ def test_given_a_minted_url_when_looked_for_then_the_charm_keeps_no_copy(world):
 
 def test_given_a_url_when_revoked_then_it_is_useless_and_others_are_not(world):
     host = install(world)
-    one, other = (microk8s.mint(host, address(host)) for _ in range(2))
+    one, other = (join_tokens.mint(host, address(host)) for _ in range(2))
 
-    revoked = [microk8s.revoke(host, one) for _ in range(2)]
+    revoked = [join_tokens.revoke(host, one) for _ in range(2)]
 
     assert revoked == [True, False]
     assert tokens(host) == [other.split("/")[1]]
@@ -251,12 +253,12 @@ def test_given_a_url_when_revoked_then_it_is_useless_and_others_are_not(world):
 
 def test_given_old_tokens_when_pruned_then_young_ones_and_the_users_stay(world):
     host = install(world)
-    microk8s.mint(host, address(host))
+    join_tokens.mint(host, address(host))
     host.run(("/snap/bin/microk8s", "add-node"), timeout_s=60)
     wait(world, 1000)
-    young = microk8s.mint(host, address(host)).split("/")[1]
+    young = join_tokens.mint(host, address(host)).split("/")[1]
 
-    pruned = [microk8s.prune_tokens(host, older_than_s=900) for _ in range(2)]
+    pruned = [join_tokens.prune(host, older_than_s=900) for _ in range(2)]
 
     assert pruned == [1, 0]
     assert young in tokens(host)
@@ -266,24 +268,25 @@ def test_given_old_tokens_when_pruned_then_young_ones_and_the_users_stay(world):
 def test_given_no_tokens_when_pruned_then_nothing_is_read_or_written(world):
     host = fresh(world)
 
-    assert microk8s.prune_tokens(host, older_than_s=0) == 0
+    assert join_tokens.prune(host, older_than_s=0) == 0
     assert world.calls == []
 
 
 def test_given_a_token_file_when_pruned_then_its_mode_stays(world):
     host = install(world)
     before = host.path(microk8s.TOKENS).stat().st_mode
-    microk8s.revoke(host, microk8s.mint(host, address(host)))
+    join_tokens.revoke(host, join_tokens.mint(host, address(host)))
 
     assert host.path(microk8s.TOKENS).stat().st_mode == before
 
 
 def test_given_an_answer_without_a_token_when_minted_then_it_is_not_repeated(world, monkeypatch):
     host = install(world)
-    monkeypatch.setattr(microk8s, "_run", lambda *args, **options: '{"urls": ["secret"]}')
+    answer = subprocess.CompletedProcess((), 0, '{"urls": ["secret"]}', "")
+    monkeypatch.setattr(type(host), "run", lambda *args, **options: answer)
 
     with pytest.raises(MicroK8sError) as caught:
-        microk8s.mint(host, address(host))
+        join_tokens.mint(host, address(host))
 
     assert "secret" not in str(caught.value)
 
@@ -325,7 +328,7 @@ def test_given_a_node_that_joined_when_asked_then_its_authority_is_the_clusters(
 
 def test_given_a_join_when_looked_for_then_the_token_is_on_no_command_line(world):
     seed, joiner = install(world), install(world)
-    url = microk8s.mint(seed, address(seed))
+    url = join_tokens.mint(seed, address(seed))
 
     microk8s.join(joiner, url, worker=False)
 
@@ -335,8 +338,8 @@ def test_given_a_join_when_looked_for_then_the_token_is_on_no_command_line(world
 
 def test_given_a_used_url_when_joined_then_it_fails_without_repeating_the_token(world):
     seed, joiner = install(world), install(world)
-    url = microk8s.mint(seed, address(seed))
-    microk8s.revoke(seed, url)
+    url = join_tokens.mint(seed, address(seed))
+    join_tokens.revoke(seed, url)
 
     with pytest.raises(MicroK8sError, match="cluster-agent init failed") as caught:
         microk8s.join(joiner, url, worker=False)
@@ -356,8 +359,8 @@ def test_given_a_complaint_with_the_token_when_joined_then_it_is_taken_out(world
 
 def test_given_a_failed_join_when_tried_again_then_its_lock_does_no_harm(world):
     seed, joiner = install(world), install(world)
-    used = microk8s.mint(seed, address(seed))
-    microk8s.revoke(seed, used)
+    used = join_tokens.mint(seed, address(seed))
+    join_tokens.revoke(seed, used)
     with pytest.raises(MicroK8sError):
         microk8s.join(joiner, used, worker=False)
     locked = joiner.exists(f"{microk8s.LOCKS}/join-in-progress")

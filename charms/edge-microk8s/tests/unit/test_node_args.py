@@ -6,6 +6,7 @@ import yaml
 from hypothesis import strategies
 
 import footprint
+import join_tokens
 import microk8s
 import node_args
 from edgecloud.host import systemd
@@ -247,7 +248,7 @@ def test_given_a_line_of_the_users_when_ensured_then_it_stays(world):
 
 def test_given_a_join_when_ensured_then_the_nodes_own_flags_are_back(world):
     seed, joiner = node(world, 0), node(world, 1, profile=TINY)
-    microk8s.join(joiner, microk8s.mint(seed, "10.20.0.11"), worker=False)
+    microk8s.join(joiner, join_tokens.mint(seed, "10.20.0.11"), worker=False)
     copied = joiner.read(KUBELET)
 
     due = node_args.ensure(joiner, NodeConfig(), TINY, RACK)
@@ -259,7 +260,7 @@ def test_given_a_join_when_ensured_then_the_nodes_own_flags_are_back(world):
 
 def test_given_a_worker_that_joined_when_ensured_then_the_datastore_is_left_alone(world):
     seed, worker = node(world, 0), node(world, 1, config=NodeConfig(role="worker"))
-    microk8s.join(worker, microk8s.mint(seed, "10.20.0.11"), worker=True)
+    microk8s.join(worker, join_tokens.mint(seed, "10.20.0.11"), worker=True)
 
     node_args.ensure(worker, NodeConfig(role="worker"), TINY, RACK)
     due = node_args.restart(worker)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import strategies
 
+import join_tokens
 import microk8s
 import quorum
 import recovery
@@ -23,7 +24,7 @@ def world(tmp_path):
         microk8s.install(host, channel="1.35/stable", launch="version: 0.2.0\n")
         settle(found)
         if name != "0":
-            url = microk8s.mint(found.machines["0"].host(), ADDRESSES[0])
+            url = join_tokens.mint(found.machines["0"].host(), ADDRESSES[0])
             microk8s.join(host, url, worker=False)
             settle(found)
     return found
