@@ -148,6 +148,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         """Make this machine the node that the options ask for."""
         config = self._config
         if config is not None and not self._blockers and self._attempt(self._install, config):
+            self._attempt(self._accept, config)
             self._attempt(self._configure, config)
             self._attempt(self._take_part, config)
 
@@ -195,6 +196,10 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         self.unit.status = ops.MaintenanceStatus(f"installing MicroK8s {config.full_channel}")
         upkeep.install(self._host, config, self._domain(config), archive=self._archive())
         node_args.ensure_birth(self._host, config)
+
+    def _accept(self, config: node_config.NodeConfig) -> None:
+        """Remember the channel: an upgrade past it does not make it a wrong one."""
+        upkeep.accept_channel(self._host, config.channel)
 
     def _configure(self, config: node_config.NodeConfig) -> None:
         """Ensure MicroK8s' files; restart at once only where nobody else depends on it."""
@@ -443,7 +448,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         found = node_config.immutable_problems(config, node_args.birth(self._host))
         node = self._view.node(microk8s.node_name(self._host)) if self._view else None
         version = node.kubelet_version if node is not None else None
-        lower = node_config.track_problem(config, version)
+        lower = node_config.track_problem(config, version, upkeep.accepted_channel(self._host))
         return (*found, *([lower] if lower else []))
 
     @property

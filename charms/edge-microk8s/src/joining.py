@@ -35,6 +35,8 @@ class Identity:
     role: str
     ca: str
     """SHA-256 of the certificate of the authority it trusts, which tells clusters apart."""
+    version: str | None = None
+    """Which Kubernetes is installed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +138,8 @@ def identify(host: machines.Host, *, address: str, role: str) -> Identity | None
     authority = microk8s.authority(host)
     if authority is None:
         return None
-    return Identity(microk8s.node_name(host), address, role, authority)
+    version = microk8s.installed_version(host)
+    return Identity(microk8s.node_name(host), address, role, authority, version)
 
 
 def last_attempt(host: machines.Host) -> Attempt:
@@ -192,6 +195,7 @@ def report(
         address=identity.address,
         role=identity.role,
         ca=identity.ca,
+        version=identity.version,
         attempt=last.number or None,
         wants_turn=wants_turn or None,
     )

@@ -8,6 +8,7 @@ leader goes on where this one stopped. The leader itself need not be a member: t
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 from edgecloud.interfaces.cluster_join import (
@@ -40,7 +41,11 @@ BACKOFF_LIMIT_S = 600
 
 API_PORT = 16443
 
-REMEDIES = ("rename one machine", "give one machine another address")
+REMEDIES = (
+    "rename one machine",
+    "give one machine another address",
+    "set channel to the cluster's version and replace this unit",
+)
 """How a refusal ends that only an operator can resolve."""
 
 
@@ -206,7 +211,7 @@ def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float)
         refusal = refusal_of(record, unit) or Refusal(unit)
         if unit in settled or not _ready(report) or now < refusal.not_before:
             continue
-        reason = _collision(record, unit, report)
+        reason = _collision(record, unit, report) or _misfit(record, reports, report)
         if not reason:
             attempt = max(refusal.attempt, report.attempt or 0) + 1
             others = tuple(member for member in record.members if member.unit != unit)
@@ -232,6 +237,33 @@ def _collision(record: ClusterRecord, unit: str, report: NodeReport) -> str:
         if member.address == report.address:
             return f"address {report.address} is taken by {member.unit}: {REMEDIES[1]}"
     return ""
+
+
+def _misfit(record: ClusterRecord, reports: Mapping[str, NodeReport], report: NodeReport) -> str:
+    """Return why a node's version does not go with the cluster's, or nothing.
+
+    MicroK8s lets anything in. But a datastore that a newer version wrote cannot be read by an
+    older one, API servers stand one minor version between them, and no kubelet may be newer than
+    an API server. Who does not say which version it has is not judged.
+    """
+    planes = [m.unit for m in joined(record) if m.role == CONTROL_PLANE]
+    minors = [_minor(reports.get(unit, NodeReport()).version) for unit in planes]
+    known, mine = [minor for minor in minors if minor is not None], _minor(report.version)
+    if mine is None or not known:
+        return ""
+    if report.role == CONTROL_PLANE:
+        fits = max(known) <= mine <= min(known) + 1
+    else:
+        fits = mine == min(known)
+    if fits:
+        return ""
+    having = f"1.{min(known)}" if len(set(known)) == 1 else f"1.{min(known)} to 1.{max(known)}"
+    return f"Kubernetes {report.version} does not go with the cluster's {having}: {REMEDIES[2]}"
+
+
+def _minor(version: str | None) -> int | None:
+    found = re.match(r"v?1\.([0-9]+)", version or "")
+    return int(found.group(1)) if found else None
 
 
 def _refuse(record: ClusterRecord, admission: Admission, reason: str, now: float) -> ClusterRecord:

@@ -108,6 +108,13 @@ def version(host: host.Host) -> str | None:
     return found.version.lstrip("v") if found else None
 
 
+def installed_version(host: host.Host) -> str | None:
+    """Return the version installed, such as ``1.35.2``, without asking snapd."""
+    text = files.read(host, f"/snap/{SNAP}/current/meta/snap.yaml")
+    found = re.search(r"^version:\s*[\"']?v?([^\s\"']+)", text, re.MULTILINE)
+    return found.group(1) if found else None
+
+
 def revision(host: host.Host) -> str:
     """Return the snap's revision, without asking snapd; empty if it is not installed."""
     try:

@@ -161,23 +161,33 @@ def immutable_problems(config: NodeConfig, born: Birth) -> list[str]:
     ]
 
 
-def track_problem(config: NodeConfig, installed: str | None) -> str | None:
-    """Return why the channel's version is out of the question, given the one installed."""
-    found = re.match(r"v?1\.([0-9]+)", installed or "")
-    if found is None or config.minor >= int(found.group(1)):
+def track_problem(config: NodeConfig, installed: str | None, accepted: str = "") -> str | None:
+    """Return why the channel's version is out of the question, given the one installed.
+
+    The channel that was accepted last is not: the node was upgraded past it since.
+    """
+    minor = _installed_minor(installed)
+    if minor is None or config.minor >= minor or config.channel == accepted:
         return None
     return (
         f"channel={config.channel} is below the installed {installed}, and the datastore cannot"
-        f" go back: set it to 1.{found.group(1)}/stable or above"
+        f" go back: set it to 1.{minor}/stable or above"
     )
 
 
 def track_note(config: NodeConfig, installed: str | None) -> str | None:
-    """Return what to say of a channel whose version is above the one installed."""
-    found = re.match(r"v?1\.([0-9]+)", installed or "")
-    if found is None or config.minor <= int(found.group(1)):
+    """Return what to say of a channel whose version is not the one installed."""
+    minor = _installed_minor(installed)
+    if minor is None or config.minor == minor:
         return None
-    return f"channel={config.channel} is for new nodes: this one stays on {installed}"
+    if config.minor > minor:
+        return f"channel={config.channel} is for new nodes: this one stays on {installed}"
+    return f"new nodes cannot join with channel={config.channel}: set it to 1.{minor}/stable"
+
+
+def _installed_minor(version: str | None) -> int | None:
+    found = re.match(r"v?1\.([0-9]+)", version or "")
+    return int(found.group(1)) if found else None
 
 
 def _problems(config: NodeConfig) -> Iterator[str]:

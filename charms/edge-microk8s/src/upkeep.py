@@ -217,6 +217,18 @@ def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterV
     return True
 
 
+def accept_channel(host: machines.Host, channel: str) -> None:
+    """Remember a channel that was right when it was set."""
+    known = files.read_state(host, STATE)
+    if known.get("channel") != channel:
+        files.write_state(host, STATE, {**known, "channel": channel})
+
+
+def accepted_channel(host: machines.Host) -> str:
+    """Return the channel that was right when it was set; empty if there was none."""
+    return str(files.read_state(host, STATE).get("channel", ""))
+
+
 def forget_checks(host: machines.Host) -> None:
     """Have all that is looked at once a day looked at again: somebody else is at work here."""
     known = files.read_state(host, STATE)

@@ -41,6 +41,8 @@ class NodeReport:
     """Whether it asks to be drained and taken out. Its machine stays until that is done."""
     hosted: tuple[HostedNode, ...] = ()
     """The nodes that this unit brings in on their behalf."""
+    version: str | None = None
+    """Which Kubernetes is installed on it, such as ``1.35.2``."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -153,6 +153,8 @@ def _lay_out_snap(machine: machines.Machine, revision: str, version: str) -> Non
         files.write(machine, f"/snap/microk8s/{revision}/{program}", "", 0o755)
     if version:
         addons.ship(machine, revision, version)
+        facts = f"name: microk8s\nversion: {version}\nconfinement: classic\n"
+        files.write(machine, f"/snap/microk8s/{revision}/meta/snap.yaml", facts)
     files.write(machine, "/snap/bin/microk8s", "", 0o755)
 
 

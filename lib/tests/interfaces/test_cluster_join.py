@@ -16,6 +16,7 @@ from edgecloud.interfaces.cluster_join import (
     Refusal,
     Turn,
 )
+from edgecloud.interfaces.handouts import Handout
 from edgecloud.testing import (
     cluster_control_plane,
     cluster_peers,
@@ -71,6 +72,12 @@ MEMBER_V1 = {
     "gone": '["plane/2"]',
     "holding": '"voter 10.20.0.12 does not answer"',
 }
+NODE_V2 = {**NODE_V1, "wants_way_back": "true", "busy": "true", "version": '"1.35.2"'}
+MEMBER_V2 = {
+    **MEMBER_V1,
+    "ways_back": '[{"secret": "secret:d", "unit": "plane/1", "until": 86400.0}]',
+    "accesses": '[{"secret": "secret:e", "unit": "worker/1", "until": 9.0}]',
+}
 RECORD_V1 = {
     "cluster": '"abc"',
     "steward": '"plane/0"',
@@ -86,6 +93,15 @@ VECTORS = {
     "node v1": (
         NODE_V1,
         NodeReport("pi-4", "10.20.0.14", "worker", "abc", True, 2, "refused"),
+    ),
+    "node v2": (
+        NODE_V2,
+        NodeReport(
+            *("pi-4", "10.20.0.14", "worker", "abc", True, 2, "refused"),
+            wants_way_back=True,
+            busy=True,
+            version="1.35.2",
+        ),
     ),
     "node of the future": ({"node": '"pi-4"', "firmware": '"2027"'}, NodeReport("pi-4")),
     "node with hosted ones": (
@@ -103,6 +119,17 @@ VECTORS = {
             (JoinOffer("worker/1", 2, "secret:abc"),),
             ("plane/2",),
             "voter 10.20.0.12 does not answer",
+        ),
+    ),
+    "member v2": (
+        MEMBER_V2,
+        MemberReport(
+            ("plane/2",),
+            (JoinOffer("worker/1", 2, "secret:abc"),),
+            ("plane/2",),
+            "voter 10.20.0.12 does not answer",
+            ways_back=(Handout("plane/1", "secret:d", 86400.0),),
+            accesses=(Handout("worker/1", "secret:e", 9.0),),
         ),
     ),
     "member of the future": (
@@ -133,8 +160,11 @@ def test_given_any_released_databag_when_loaded_then_it_means_the_same_as_ever(b
     assert decoded(type(meaning), bag) == meaning
 
 
-@pytest.mark.parametrize("kind", ["node v1", "node with hosted ones", "member v1", "record v1"])
-def test_given_a_value_of_the_first_version_when_saved_then_the_wire_is_the_same_as_ever(kind):
+@pytest.mark.parametrize(
+    "kind",
+    ["node v1", "node v2", "node with hosted ones", "member v1", "member v2", "record v1"],
+)
+def test_given_a_value_of_any_version_when_saved_then_the_wire_is_the_same_as_ever(kind):
     bag, meaning = VECTORS[kind]
 
     assert bag.items() <= encoded(meaning).items()
@@ -454,3 +484,78 @@ def test_given_other_keys_when_shared_again_then_the_secret_has_a_new_revision(i
     )
 
     assert shared.state.get_secret(id=secret.id).latest_content == {"key": "b" * 32}
+
+
+# --- what is handed out ------------------------------------------------------------------------
+
+
+def handed(content, *, to="dummy/1", until=9.0):
+    return member_end(lambda end: end.hand_out(to, content, what="way-back", until=until))
+
+
+def test_given_something_for_a_peer_when_handed_out_then_only_that_unit_may_read_it(inside):
+    peers = cluster_peers({1: (), 2: ()})
+
+    made = inside(handed({"url": URL}), peers)
+
+    (secret,) = made.state.secrets
+    assert made.result == Handout("dummy/1", secret.id, 9.0)
+    assert secret.remote_grants == {peers.id: {"dummy/1"}}
+    assert secret.latest_content == {"url": URL}
+
+
+def test_given_a_secret_that_is_there_when_handed_out_anew_then_it_has_new_content(inside):
+    def twice(charm):
+        handed({"url": "old"})(charm)
+        return handed({"url": "new"}, until=10.0)(charm)
+
+    made = inside(twice, cluster_peers({1: ()}))
+
+    (secret,) = made.state.secrets
+    assert made.result == Handout("dummy/1", secret.id, 10.0)
+    assert secret.latest_content == {"url": "new"}
+
+
+def test_given_a_unit_that_is_not_related_when_handed_out_then_nothing_is_made(inside):
+    made = inside(handed({"url": URL}, to="dummy/9"), cluster_peers({1: ()}))
+
+    assert made.result is None
+    assert not made.state.secrets
+
+
+def test_given_something_handed_out_when_taken_back_then_the_secret_is_gone(inside):
+    def there_and_back(charm):
+        handout = handed({"url": URL})(charm)
+        for _ in range(2):
+            cluster_join.MemberEnd(charm, "cluster", "workers").take_back(handout, what="way-back")
+
+    assert not inside(there_and_back, cluster_peers({1: ()})).state.secrets
+
+
+def test_given_offers_of_several_when_a_unit_looks_then_it_sees_its_own_only(inside):
+    mine, others = Handout("dummy/0", "secret:a", 1.0), Handout("dummy/5", "secret:b", 1.0)
+    peers = cluster_peers(
+        {1: [MemberReport(ways_back=(mine, others))], 2: [MemberReport(ways_back=(others,))]}
+    )
+
+    seen = inside(joiner_end(lambda end: end.ways_back(), "cluster"), peers)
+
+    assert seen.result == (mine,)
+
+
+def test_given_an_access_when_a_worker_looks_then_the_stewards_counts(inside):
+    one, two = Handout("dummy/0", "secret:a", 1.0), Handout("dummy/0", "secret:b", 1.0)
+    plane = cluster_control_plane(
+        {0: MemberReport(accesses=(one,)), 1: MemberReport(accesses=(two,))},
+        record=ClusterRecord(steward="plane/1"),
+        app="plane",
+    )
+
+    assert inside(joiner_end(lambda end: end.access()), plane).result == two
+
+
+def test_given_units_that_wish_when_looked_at_then_the_others_are_named(inside):
+    wish = NodeReport(wants_way_back=True)
+    peers = cluster_peers({1: [wish], 2: [NodeReport()]}, mine=[wish])
+
+    assert inside(member_end(lambda end: end.wishing()), peers).result == ["dummy/1"]

@@ -560,3 +560,40 @@ def _timed(action, clock):
     began = clock()
     action()
     return clock() - began
+
+
+def test_given_a_role_for_one_object_when_another_is_asked_for_then_it_is_refused(single):
+    one = {"resources": ["nodes"], "resourceNames": ["pi-0"], "verbs": ["get", "patch"]}
+    apply(single, manifest("ClusterRole", "own", rules=[{"apiGroups": [""], **one}]))
+    account(single, role="own")
+    single.microk8s(0, "enable", "rbac")
+    single.wait(60)
+
+    def ask(*words):
+        return single.kubectl(0, *words, config="/tmp/viewer.config").returncode
+
+    assert ask("cordon", "pi-0") == ask("uncordon", "pi-0") == 0
+    assert ask("taint", "node", "pi-0", "a=b:NoSchedule") == 0
+    assert ask("get", "node", "pi-9") == 1
+    assert ask("get", "nodes") == 1
+    assert ask("label", "node", "pi-9", "a=b") == 1
+
+
+def test_given_a_role_without_evictions_when_draining_then_it_is_refused(single):
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+        {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get"]},
+    ]
+    apply(single, manifest("ClusterRole", "own", rules=rules))
+    account(single, role="own")
+    single.microk8s(0, "enable", "rbac")
+    single.wait(60)
+    words = ("drain", "pi-0", "--ignore-daemonsets", "--force", "--delete-emptydir-data")
+
+    refused = single.kubectl(0, *words, config="/tmp/viewer.config")
+    evict = {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}
+    apply(single, manifest("ClusterRole", "own", rules=[*rules, evict]))
+
+    assert "pods/eviction" in refused.stderr
+    assert single.kubectl(0, *words, config="/tmp/viewer.config").returncode == 0

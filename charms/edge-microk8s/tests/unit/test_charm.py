@@ -5,6 +5,7 @@ from ops import testing
 
 import join_tokens
 import microk8s
+from edgecloud.host import rejoin_offer
 from edgecloud.interfaces.cluster_join import (
     Admission,
     ClusterRecord,
@@ -12,8 +13,14 @@ from edgecloud.interfaces.cluster_join import (
     MemberReport,
     NodeReport,
 )
-from edgecloud.interfaces.edge_component import Component
-from edgecloud.testing import cluster_control_plane, cluster_peers, cluster_workers, decoded
+from edgecloud.interfaces.edge_component import Component, Wishes
+from edgecloud.testing import (
+    cluster_control_plane,
+    cluster_peers,
+    cluster_workers,
+    component_beside,
+    decoded,
+)
 from edgelab import pi
 
 SECRET = "secret:d5k1q6nmp25c762rvt20"
@@ -463,3 +470,93 @@ def test_given_a_member_when_its_status_is_asked_for_then_results_come_back(sing
     results = unit(0).act("cluster-status", cluster_peers(record=cluster(0)), format="text")
 
     assert "pi-0" in results["status"]
+
+
+# --- an edge-node beside it ------------------------------------------------------------------
+
+
+def test_given_a_single_node_when_its_neighbour_is_told_then_it_is_the_voter(
+    single, unit, cluster
+):
+    peers = cluster_peers(record=cluster(0))
+
+    out = unit(0).update(peers, component_beside(), leader=True)
+
+    assert said(out, Component, "component").voter is True
+
+
+def test_given_an_api_that_is_silent_when_dispatched_then_the_neighbour_learns_it(
+    single, unit, cluster
+):
+    before = Component(node="pi-0", ready=True, channel="1.35/stable")
+    single.fail(0, "kubectl", times=20)
+
+    out = unit(0).update(
+        cluster_peers(record=cluster(0)), component_beside(component=before), leader=True
+    )
+
+    assert said(out, Component, "component").ready is False
+
+
+def test_given_a_busy_agent_when_dispatched_then_nothing_is_run_or_written_but_the_report(
+    single, unit, cluster
+):
+    peers = cluster_peers(record=cluster(0), mine=[NodeReport("pi-0", wants_turn=True)])
+    beside = component_beside(Wishes(busy=True))
+    unit(0).update(peers, leader=True)
+    single.settle()
+    calls = len(single.world.calls)
+
+    out = unit(0).update(peers, beside, leader=True, config={"autonomy": "3600"})
+
+    assert {call.argv[0].rpartition("/")[2] for call in single.world.calls[calls:]} <= {"kubectl"}
+    assert (said(out).busy, said(out).wants_turn) == (True, None)
+    assert status(out) == "maintenance: the agent is at work on this machine"
+
+
+def test_given_a_retreat_on_the_disk_when_dispatched_then_the_hands_are_off_without_being_told(
+    single, unit, cluster
+):
+    single.host(0).write(rejoin_offer.RETREAT, '{"done": ["leave"], "own": []}')
+
+    out = unit(0).update(cluster_peers(record=cluster(0)), component_beside(), leader=True)
+
+    assert said(out).busy
+    assert said(out).wants_way_back
+
+
+def release(pis, *options):
+    """Let the snap refresh itself, and perhaps move it, as somebody else than the charm may."""
+    for words in (("--unhold",), options):
+        if words:
+            command = ("/usr/bin/snap", "refresh", *words, "microk8s")
+            pis.host(0).run(command, timeout_s=600)
+    pis.settle()
+
+
+def test_given_an_agent_that_is_done_when_dispatched_then_the_snap_is_held_again(
+    single, unit, cluster
+):
+    peers = cluster_peers(record=cluster(0))
+    unit(0).update(peers, component_beside(), leader=True)
+    unit(0).update(peers, component_beside(Wishes(busy=True)), leader=True)
+    release(single)
+
+    unit(0).update(peers, component_beside(Wishes()), leader=True)
+
+    assert single.world.machines["0"].snaps["microk8s"].held_until
+
+
+def test_given_a_revision_that_moved_unseen_when_dispatched_then_the_snap_is_held_again(
+    single, unit, cluster
+):
+    peers = cluster_peers(record=cluster(0))
+    unit(0).update(peers, leader=True)
+    release(single, "--channel=1.36/stable")
+
+    out = unit(0).update(peers, leader=True)
+
+    assert single.world.machines["0"].snaps["microk8s"].held_until
+    assert status(out).endswith(
+        "new nodes cannot join with channel=1.35/stable: set it to 1.36/stable"
+    )

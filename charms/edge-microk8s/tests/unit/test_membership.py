@@ -1,6 +1,7 @@
 import dataclasses
 
 import hypothesis
+import pytest
 from hypothesis import strategies
 
 import membership
@@ -453,3 +454,107 @@ def test_given_a_host_that_departed_when_planned_then_its_nodes_leave_and_none_i
         "lxd/1:1a": JOINED,
     }
     assert (planned.admission, planned.refusals) == (None, ())
+
+
+# --- members that their agents disturb ---------------------------------------------------------
+
+
+def busy(number):
+    return report(number, joined=True, ca="ca-0", busy=True)
+
+
+def test_given_a_disturbed_member_when_another_wants_to_restart_then_it_waits():
+    reports = {"m/0": report(0, joined=True, ca="ca-0", wants_turn=True), "m/1": busy(1)}
+
+    assert plan(record(member(0), member(1)), reports).turn is None
+
+
+def test_given_a_disturbed_member_when_somebody_wants_to_join_then_it_waits():
+    reports = {"m/0": report(0, joined=True, ca="ca-0"), "m/1": busy(1), "m/2": report(2)}
+
+    assert plan(record(member(0), member(1)), reports).admission is None
+
+
+def test_given_a_disturbed_worker_when_somebody_wants_to_join_then_it_may():
+    reports = {
+        "m/0": report(0, joined=True, ca="ca-0"),
+        "w/1": report(1, role="worker", joined=True, ca="ca-0", busy=True),
+        "m/2": report(2),
+    }
+    worker = member(1, role="worker", app="w")
+
+    assert plan(record(member(0), worker), reports).admission.unit == "m/2"
+
+
+def test_given_a_disturbed_leader_when_planned_then_another_member_acts():
+    reports = {"m/0": busy(0), "m/1": report(1, joined=True, ca="ca-0")}
+
+    assert plan(record(member(0), member(1)), reports).steward == "m/1"
+
+
+def test_given_all_disturbed_when_planned_then_somebody_acts_all_the_same():
+    reports = {"m/0": busy(0), "m/1": busy(1)}
+
+    assert plan(record(member(0), member(1)), reports).steward == "m/0"
+
+
+# --- versions ------------------------------------------------------------------------------------
+
+
+def admitted(joiner, *cluster, role="control-plane"):
+    """Return whether a unit with a version is let into a cluster of these versions."""
+    reports = {
+        f"m/{n}": report(n, joined=True, ca="ca-0", version=version)
+        for n, version in enumerate(cluster)
+    }
+    members = [member(n) for n in range(len(cluster))]
+    planned = plan(record(*members), {**reports, "x/9": report(9, role=role, version=joiner)})
+    refusal = membership.refusal_of(planned, "x/9")
+    assert (planned.admission is None) is bool(refusal and refusal.reason)
+    return planned.admission is not None
+
+
+@pytest.mark.parametrize(
+    ("joiner", "cluster", "plane", "worker"),
+    [
+        ("1.35.2", ["1.35.4", "1.35.2"], True, True),
+        ("1.34.9", ["1.35.2"], False, False),
+        ("1.36.0", ["1.35.2"], True, False),
+        ("1.37.0", ["1.35.2"], False, False),
+        ("1.35.2", ["1.35.2", "1.36.0"], False, True),
+        ("1.36.0", ["1.35.2", "1.36.0"], True, False),
+        ("1.37.0", ["1.35.2", "1.36.0"], False, False),
+        (None, ["1.35.2"], True, True),
+        ("1.34.0", [None], True, True),
+        ("1.34.0", [None, "1.35.1"], False, False),
+    ],
+)
+def test_given_a_version_when_a_unit_wants_in_then_only_what_goes_together_is_let_in(
+    joiner, cluster, plane, worker
+):
+    assert admitted(joiner, *cluster) is plane
+    assert admitted(joiner, *cluster, role="worker") is worker
+
+
+def test_given_a_version_that_does_not_fit_when_refused_then_the_reason_ends_with_the_remedy():
+    reports = {
+        "m/0": report(0, joined=True, ca="ca-0", version="1.35.2"),
+        "m/1": report(1, version="1.34.5"),
+    }
+
+    (refusal,) = plan(record(member(0)), reports).refusals
+
+    assert refusal.reason.startswith("Kubernetes 1.34.5 does not go with the cluster's 1.35")
+    assert refusal.reason.endswith(membership.REMEDIES)
+    assert refusal.not_before == 0
+
+
+def test_given_a_refused_version_when_the_cluster_has_it_then_the_unit_is_let_in():
+    reports = {
+        "m/0": report(0, joined=True, ca="ca-0", version="1.35.2"),
+        "w/1": report(1, role="worker", version="1.36.0"),
+    }
+    before = plan(record(member(0)), reports)
+    reports["m/0"] = dataclasses.replace(reports["m/0"], version="1.36.0")
+
+    assert plan(before, reports).admission.unit == "w/1"

@@ -226,9 +226,17 @@ def test_given_a_lower_track_when_compared_then_it_is_refused():
     )
 
 
+def test_given_a_channel_that_was_right_when_the_node_was_upgraded_past_it_then_it_is_no_problem():
+    lower = NodeConfig(channel="1.34")
+
+    assert node_config.track_problem(lower, "1.35.2", accepted="1.34") is None
+    assert node_config.track_problem(lower, "1.35.2", accepted="1.35")
+
+
 @pytest.mark.parametrize(
     ("channel", "installed", "note"),
     [
+        pytest.param("1.34", "v1.35.2", "=1.34: set it to 1.35/stable", id="below"),
         pytest.param(
             "1.36", "v1.35.2", "1.36 is for new nodes: this one stays on v1.35.2", id="above"
         ),
@@ -236,7 +244,7 @@ def test_given_a_lower_track_when_compared_then_it_is_refused():
         pytest.param("1.36", None, None, id="not installed"),
     ],
 )
-def test_given_a_channel_above_the_installed_version_when_asked_then_it_says_so(
+def test_given_a_channel_that_is_not_the_installed_version_when_asked_then_it_says_so(
     channel, installed, note
 ):
     said = node_config.track_note(node_config.NodeConfig(channel=channel), installed)
