@@ -62,6 +62,13 @@ class RealDaemon:
         self.launch()
         daemon.wait_ready(host.LocalHost(), self.at, timeout_s=60)
 
+    def serves(self) -> bool:
+        """Return whether somebody listens at its socket."""
+        with contextlib.suppress(errors.LxdError):
+            self.api.endpoint.open(1).close()
+            return True
+        return False
+
     def kill(self) -> None:
         """End it as a power cut would; containers live on."""
         if self.process:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import pathlib
 from collections.abc import Callable
 
 import ops
@@ -37,6 +38,21 @@ CLUSTER = "cluster"
 COMPONENT = "component"
 COS_AGENT = "cos-agent"
 CONTROL_PLANE = "control-plane"
+
+OWN_ACTIONS = (
+    "backup",
+    "cluster-status",
+    "evacuate",
+    "get-cloud",
+    "import-image",
+    "preflight",
+    "recover-disk",
+    "recover-quorum",
+    "remove-member",
+    "restore",
+    "restore-node",
+    "snapshot-node",
+)
 
 EVIDENCE = 50
 """How many departures a unit remembers; the leader needs each for a few hooks only."""
@@ -90,6 +106,9 @@ class EdgeLxdCharm(ops.CharmBase):
         framework.observe(self.on.remove, self._on_remove)
         framework.observe(self.on.switch_node_action, self._on_switch_node_action)
         framework.observe(self.on.replace_node_action, self._on_replace_node_action)
+        for name in OWN_ACTIONS:
+            action = getattr(self.on, f"{name.replace('-', '_')}_action")
+            framework.observe(action, self._on_action)
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
         framework.observe(self.on.collect_app_status, self._on_collect_app_status)
 
@@ -152,14 +171,14 @@ class EdgeLxdCharm(ops.CharmBase):
         if lxd is None or view is None or view.clustered:
             return
         wish = self._wish(config)
-        upkeep.check_empty(lxd)
         if membership.may_found(record, self.unit.name):
             joining.found(lxd, membership.member_name(self.unit.name), self._address)
             self._look_again()
-        elif joining.try_to_join(
-            self._host, self._peers, self._address, cluster_setup.member_config(wish)
-        ):
-            self._look_again()
+        elif record.cluster is not None:
+            upkeep.check_empty(lxd)
+            own = cluster_setup.member_config(wish)
+            if joining.try_to_join(self._host, self._peers, self._address, own):
+                self._look_again()
 
     def _say(self, config: lxd_config.LxdConfig | None) -> None:
         """Publish who this unit is, and whether it is in the cluster."""
@@ -303,6 +322,28 @@ class EdgeLxdCharm(ops.CharmBase):
 
     # --- actions -----------------------------------------------------------------------------
 
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        """Run an action; say why, without a traceback, if it is refused."""
+        config = self._config
+        if config is None:
+            event.fail("; ".join(self._blockers))
+            return
+        import actions  # What they need is much, and no hook needs it.
+
+        name = event.handle.kind.removesuffix("_action").replace("_", "-")
+        context = actions.Context(
+            host=self._host,
+            view=self._view,
+            params=event.params,
+            record=self._peers.record(),
+            wish=lambda: self._wish(config),
+            resource=self._resource,
+        )
+        try:
+            event.set_results(actions.ACTIONS[name](context))
+        except (*actions.EXPECTED, *upkeep.UNFIT) as e:
+            event.fail(str(e))
+
     def _on_switch_node_action(self, event: ops.ActionEvent) -> None:
         """Move a workload to another instance; say why, without a traceback, if it did not."""
         import switch_node  # No hook needs it.
@@ -401,6 +442,14 @@ class EdgeLxdCharm(ops.CharmBase):
     def _is_joined(self) -> bool:
         member = lxd_cluster.by_unit(self._peers.record().members).get(self.unit.name)
         return member is not None and member.state == membership.JOINED
+
+    def _resource(self, name: str) -> pathlib.Path | None:
+        """Return a file that the operator attached; None if there is none, or an empty one."""
+        try:
+            path = self.model.resources.fetch(name)
+        except (ops.ModelError, NameError):
+            return None
+        return path if path.stat().st_size else None
 
     def _decided(self, config: lxd_config.LxdConfig) -> str:
         """Return how instances reach the network: as the cluster has it, or as it would here."""

@@ -18,6 +18,7 @@ BTRFS = "btrfs"
 DIR = "dir"
 DRIVERS = (BTRFS, DIR)
 
+_MARK = "user.edge-lxd"
 _VOLUMES = {"images": "storage.images_volume", "backups": "storage.backups_volume"}
 
 
@@ -94,21 +95,32 @@ def ensure_profiles(lxd: client.Client, wish: Wish) -> tuple[str, ...]:
     Keys of somebody else stay as they are. What differs is repaired, or only said if the operator
     wants it so; what is not there yet is always made.
     """
-    base: dict[str, Mapping[str, str] | None] = {
-        "root": {"type": "disk", "path": "/", "pool": POOL},
-        "eth0": site_network.nic(wish.network),
-    }
-    left = _ensure_profile(lxd, wish, {}, base, "")
+    if wish.node_profile == node_profile.DEFAULT:
+        config = node_profile.config(privileged=wish.privileged)
+        return _ensure_profile(lxd, wish, config, {**_base(wish), **node_profile.devices()}, "")
+    left = _ensure_profile(lxd, wish, {}, _base(wish), "")
     if wish.node_profile == node_profile.NONE:
         return left
-    config = node_profile.config(privileged=wish.privileged)
-    devices = {**base, **node_profile.devices()}
-    if wish.node_profile == node_profile.DEFAULT:
-        return _ensure_profile(lxd, wish, config, devices, "")
-    name = node_profile.PROJECT_NAME
+    return (*left, *ensure_project(lxd, wish, node_profile.PROJECT_NAME))
+
+
+def ensure_project(lxd: client.Client, wish: Wish, name: str) -> tuple[str, ...]:
+    """Have a project whose own profile ``default`` has all that MicroK8s nodes need.
+
+    Returns:
+        What differs in the profile and stays so.
+    """
     if not any(project.name == name for project in projects.every(lxd)):
         projects.ensure(lxd, name, {"features.images": "false"}, description="MicroK8s nodes")
-    return (*left, *_ensure_profile(lxd.in_project(name), wish, config, devices, f"{name}/"))
+    config = node_profile.config(privileged=wish.privileged)
+    devices = {**_base(wish), **node_profile.devices()}
+    return _ensure_profile(lxd.in_project(name), wish, config, devices, f"{name}/")
+
+
+def _base(wish: Wish) -> dict[str, Mapping[str, str] | None]:
+    """Return the devices that every instance has."""
+    root = {"type": "disk", "path": "/", "pool": POOL}
+    return {"root": root, "eth0": site_network.nic(wish.network)}
 
 
 def _ensure_profile(
@@ -122,12 +134,13 @@ def _ensure_profile(
     if profile is None:
         raise SetupError("LXD's profile default is gone, which cannot be")
     wrong = node_profile.drift(profile.config, profile.devices, config, devices)
-    fresh = not profile.devices
-    if not wrong:
+    # Which wishes were written last: only what differs from these is somebody else's change.
+    written = {_MARK: node_profile.digest(config, devices)}
+    if profile.config.get(_MARK) == written[_MARK] and not wrong:
         return ()
-    if not (wish.repair or fresh):
+    if profile.config.get(_MARK) == written[_MARK] and not wish.repair:
         return tuple(f"{prefix}default: {key}" for key in wrong)
-    profiles.ensure_keys(lxd, "default", config, devices)
+    profiles.ensure_keys(lxd, "default", {**config, **written}, devices)
     return ()
 
 

@@ -22,7 +22,7 @@ def leave(lxd: client.Client, view: View) -> None:
     if not view.clustered or len(view.members) < 2:
         _refuse_if_inhabited(lxd, "")
         if view.clustered and not view.quorate:
-            raise DepartureRefusedError("the cluster has lost its majority")
+            raise DepartureRefusedError("the cluster has lost its majority: see recover-quorum")
         return
     if not view.survives_without(view.name):
         raise DepartureRefusedError("the other members would have no majority")

@@ -69,7 +69,10 @@ def _judge(facts: Facts) -> Line:
     if not facts.view.clustered:
         return Line(*(_trouble(facts) or _outside(facts)))
     if not facts.view.quorate:
-        return Line(BLOCKED, "the cluster has lost its majority: bring members back to life")
+        return Line(
+            BLOCKED,
+            "the cluster has lost its majority: bring members back to life, or see recover-quorum",
+        )
     return Line(*(_trouble(facts) or _inside(facts, facts.view)))
 
 

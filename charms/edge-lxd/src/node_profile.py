@@ -6,6 +6,8 @@ names a module that one host lacks does not start there.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 NONE = "none"
@@ -64,6 +66,14 @@ def config(*, privileged: bool) -> dict[str, str | None]:
 def devices() -> dict[str, Mapping[str, str] | None]:
     """Return the devices of a node's profile. Without /dev/kmsg the snap does not install."""
     return {"kmsg": {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}}
+
+
+def digest(
+    config: Mapping[str, str | None], devices: Mapping[str, Mapping[str, str] | None]
+) -> str:
+    """Return a short text that is another one for other keys or devices."""
+    text = json.dumps([dict(config), {name: one and dict(one) for name, one in devices.items()}])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def drift(

@@ -56,12 +56,11 @@ def place(host: machines.Host, view: View | None, wish: str) -> disks.Place:
     lxd = connect(host)
     if lxd is None:
         return disks.Place()
-    if view is not None and view.clustered:
-        path = client.url("storage-pools", cluster_setup.POOL)
-        found = lxd.find(path, {"target": view.name})
-        if found is not None:
-            source = str(found.get("config", {}).get("source", ""))
-            return disks.Place(source if source.startswith("/dev/") else "")
+    path = client.url("storage-pools", cluster_setup.POOL)
+    found = lxd.find(path, {"target": view.name if view is not None else ""})
+    if found is not None:  # Made by this charm, or found again by recover-disk.
+        source = str(found.get("config", {}).get("source", ""))
+        return disks.Place(source if source.startswith("/dev/") else "")
     seen = server.resources(lxd).disks
     return disks.choose(seen, disks.occupied(host, seen), wish)
 

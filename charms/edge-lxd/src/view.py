@@ -35,6 +35,11 @@ class View:
         """Return a member by its name."""
         return next((one for one in self.members if one.name == name), None)
 
+    def member_status(self, name: str) -> cluster.Status:
+        """Return how a member is."""
+        found = self.member(name)
+        return cluster.Status.UNKNOWN if found is None else found.status
+
     def is_online(self, name: str) -> bool:
         """Return whether a member answers; one that is evacuated does."""
         found = self.member(name)

@@ -1,8 +1,10 @@
 """Simulated machines with LXD, and units of the charm on them."""
 
 import dataclasses
+import pathlib
 
 import pytest
+import yaml
 from ops import testing
 
 import charm
@@ -12,8 +14,10 @@ from edgecloud import host as machines
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import ClusterRecord, Member, MemberReport
-from edgecloud.lxd import cluster, daemon, images, server
+from edgecloud.lxd import cluster, daemon, images, server, storage
 from edgelab import pi
+
+CHARMCRAFT = pathlib.Path(__file__).parents[2] / "charmcraft.yaml"
 
 
 @dataclasses.dataclass
@@ -97,8 +101,11 @@ def single(pis):
 
 @pytest.fixture
 def trio(pis):
-    """Three machines, one cluster."""
-    return pis.add(0, 1, 2).install(0, 1, 2).found(0).join(1, 2)
+    """Three machines, one cluster with its pools."""
+    pis.add(0, 1, 2).install(0, 1, 2).found(0)
+    for pool, driver in (("local", "btrfs"), ("juju", "dir")):
+        storage.ensure(pis.api(0), pool, driver, {}, members=[name(0)])
+    return pis.join(1, 2)
 
 
 class Unit:
@@ -134,10 +141,16 @@ class Unit:
 
     def act(self, action, *found, **fields):
         """Run an action, and return its results."""
-        params = fields.pop("params", {})
+        params = {**defaults(action), **fields.pop("params", {})}
         state = self.state(*found, **fields)
         self.dispatch(self.ctx.on.action(action, params=params), state)
-        return self.ctx.action_results
+        return dict(self.ctx.action_results or {})
+
+
+def defaults(action):
+    """What Juju adds to the parameters that an operator gives."""
+    declared = yaml.safe_load(CHARMCRAFT.read_text())["actions"][action].get("params", {})
+    return {name: one["default"] for name, one in declared.items() if "default" in one}
 
 
 @pytest.fixture

@@ -144,18 +144,40 @@ def test_given_no_memory_cgroup_when_deployed_then_nothing_is_installed(unit, pi
     assert not pis.ran("install")
 
 
-def test_given_an_lxd_that_holds_an_image_when_reconciled_then_it_is_not_used(unit, pis, tmp_path):
-    pi = unit(0)
-    pis.install(0)
-    tarball = tmp_path / "image.tar"
-    tarball.write_bytes(b"image" * 100)
-    images.ensure(pis.api(0), tarball)
+@pytest.fixture
+def with_image(unit, pis, tmp_path):
+    """A unit whose LXD holds an image already."""
 
-    state = grow(pi)
+    def make(number):
+        pi = unit(number)
+        pis.install(number)
+        tarball = tmp_path / "image.tar"
+        tarball.write_bytes(b"image" * 100)
+        images.ensure(pis.api(number), tarball)
+        return pi
+
+    return make
+
+
+def test_given_an_lxd_that_holds_an_image_when_it_is_to_join_then_it_does_not(
+    with_image, single, record
+):
+    peers = relations.lxd_peers(
+        {0: said(single, 0, ready=None, cluster=single.cluster())}, record=record(0)
+    )
+
+    state = with_image(1).update(peers=peers, planned_units=2)
 
     assert state.unit_status.name == "blocked"
     assert "this LXD holds the image" in state.unit_status.message
-    assert not server.get(pis.api(0)).clustered
+    assert not report(state).ready
+
+
+def test_given_an_lxd_that_holds_an_image_when_it_founds_then_it_keeps_it(with_image, pis):
+    grow(with_image(0))
+
+    assert server.get(pis.api(0)).clustered
+    assert len(images.every(pis.api(0))) == 1
 
 
 def test_given_an_edge_node_beside_it_when_reconciled_then_it_is_told_what_runs_here(unit):

@@ -1,0 +1,108 @@
+"""Bring LXD back after the worst: a lost majority, or a card that died while the disk lives."""
+
+from __future__ import annotations
+
+import membership
+from edgecloud import host as machines
+from edgecloud.host import failures, snap
+from edgecloud.interfaces import lxd_cluster
+from edgecloud.lxd import daemon, errors, instances
+from view import View, connect
+
+READY_S = 60.0
+TAR = "/usr/bin/tar"
+FOLDER = "/var/lib/edge-lxd"
+
+_TIMEOUT_S = 600
+
+
+class RecoveryError(failures.WorkloadError):
+    """Refused, or it failed; says why and what to do."""
+
+
+def quorum(
+    host: machines.Host, view: View | None, record: lxd_cluster.ClusterRecord, confirm: str
+) -> dict[str, str]:
+    """Make this member the only voter. Without the right confirmation only say what that means.
+
+    Args:
+        host: the survivor that knows most.
+        view: how the cluster looks from here.
+        record: the books.
+        confirm: the first 12 digits of the cluster's certificate.
+    """
+    identity = (record.cluster or "")[:12]
+    if view is not None and view.clustered and view.quorate:
+        raise RecoveryError("the cluster has its majority: nothing is to be recovered")
+    if not identity:
+        raise RecoveryError("this unit knows of no cluster")
+    if confirm != identity:
+        return {"plan": _plan(record, identity)}
+    at = daemon.find(host) or daemon.SNAP
+    saved = f"{FOLDER}/database-before-recovery-{host.now():.0f}.tar"
+    host.write(saved, "", mode=0o600)
+    snap.stop(host, "lxd")
+    try:
+        command = (TAR, "--create", f"--file={saved}", f"--directory={at.folder}", "database")
+        host.run(command, timeout_s=_TIMEOUT_S)
+        daemon.recover_quorum(host, at)
+    except failures.FAILURES as error:
+        raise RecoveryError(failures.explain(error, "saving the database")) from error
+    finally:
+        snap.start(host, "lxd")
+    daemon.wait_ready(host, at, timeout_s=READY_S)
+    return {
+        "result": "this member serves alone; run remove-member for each that is lost",
+        "saved": saved,
+    }
+
+
+def _plan(record: lxd_cluster.ClusterRecord, identity: str) -> str:
+    names = ", ".join(member.name for member in membership.joined(record))
+    return "\n".join(
+        (
+            f"members in the books: {names}",
+            "1. Bring members back to life if that is possible: a majority is enough, and then"
+            " nothing has to be recovered.",
+            "2. If it is not, choose the survivor whose database is newest: the highest"
+            " 'Dqlite last entry' in `lxd cluster list-database`, run on each.",
+            "3. Make sure that the lost ones never start again before they are wiped.",
+            f"4. Run this action on that survivor with confirm={identity}.",
+            "5. Run remove-member for each that is lost, then remove their units.",
+        )
+    )
+
+
+def disk(
+    host: machines.Host, view: View | None, *, pool: str, driver: str, source: str
+) -> dict[str, str]:
+    """Have a fresh LXD take over the instances on a disk that an earlier one left behind.
+
+    Args:
+        host: the machine.
+        view: how the cluster looks from here.
+        pool: the name that the pool had.
+        driver: what it was made with.
+        source: the disk.
+    """
+    lxd, at = connect(host), daemon.find(host)
+    if lxd is None or at is None or view is None:
+        raise RecoveryError("LXD does not run on this machine")
+    if view.clustered:
+        raise RecoveryError("this machine is in a cluster: recover the disk before it is")
+    before = {one.name for one in instances.of_all_projects(lxd)}
+    # One more pool; its name, driver, source; no further keys; no further pool; scan; recover.
+    answers = "\n".join(("yes", pool, driver, source, "", "no", "yes", "yes", ""))
+    said = _recover(host, at, answers)
+    found = {one.name for one in instances.of_all_projects(lxd)} - before
+    if not found:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        raise RecoveryError(f"nothing was recovered from {source}: {lines[-1] if lines else ''}")
+    return {"recovered": ", ".join(sorted(found)), "pool": pool}
+
+
+def _recover(host: machines.Host, at: daemon.Daemon, answers: str) -> str:
+    try:
+        return daemon.recover(host, at, answers, timeout_s=_TIMEOUT_S)
+    except errors.LxdError as error:
+        raise RecoveryError(f"LXD could not recover it: {error}") from error

@@ -1,0 +1,227 @@
+"""What an operator can ask of a member, on simulated machines."""
+
+import json
+
+import pytest
+from conftest import name, said
+from ops import testing
+
+from edgecloud import testing as relations
+from edgecloud.lxd import certificates, cluster, images, instances, profiles, storage
+
+EVACUATED, ONLINE = cluster.Status.EVACUATED, cluster.Status.ONLINE
+ROOT = {"root": {"type": "disk", "path": "/", "pool": "local"}}
+
+
+@pytest.fixture
+def site(trio, unit, record):
+    """Three members, and a unit on the first of them."""
+    return Site(trio, unit(0), record(0, 1, 2))
+
+
+class Site:
+    def __init__(self, pis, unit, record):
+        self.pis, self.unit, self.record = pis, unit, record
+
+    def act(self, action, **params):
+        peers = relations.lxd_peers(
+            {n: said(self.pis, n, cluster=self.record.cluster) for n in (1, 2)},
+            record=self.record,
+        )
+        return self.unit.act(action, peers=peers, params=params)
+
+    def refusal(self, action, **params):
+        with pytest.raises(testing.ActionFailed) as failure:
+            self.act(action, **params)
+        return failure.value.message
+
+    def make(self, instance, *, on=0, pool="local", **config):
+        api = self.pis.api(0)
+        root = {"root": {**ROOT["root"], "pool": pool}}
+        plan = instances.Plan(
+            instance, instances.Source.nothing(), devices=root, config=config, member=name(on)
+        )
+        instances.create(api, plan)
+        instances.ensure_running(api, instance)
+
+    def status(self, number):
+        members = {one.name: one.status for one in cluster.members(self.pis.api(0))}
+        return members[name(number)]
+
+
+def test_given_a_cluster_when_asked_then_members_pools_and_roles_are_shown(site):
+    text = site.act("cluster-status")["status"]
+
+    assert "summary   3/3 members online, 3 voters" in text
+    assert "edge-lxd-1" in text
+    assert "btrfs, 10% full here" in text
+    assert json.loads(site.act("cluster-status", format="json")["status"])["members"]
+
+
+def test_given_a_member_when_evacuated_twice_and_restored_twice_then_all_is_as_before(site):
+    site.make("moves", on=1)
+
+    results = [site.act("evacuate", member=name(1))["result"] for _ in range(2)]
+    evacuated, moved = site.status(1), instances.find(site.pis.api(0), "moves").member
+    results += [site.act("restore", member=name(1))["result"] for _ in range(2)]
+
+    assert results[0].startswith("evacuated")
+    assert results[1].startswith("was evacuated already")
+    assert results[2:] == ["in service again", "was in service already"]
+    assert (evacuated, moved != name(1)) == (EVACUATED, True)
+    assert instances.find(site.pis.api(0), "moves").member == name(1)
+
+
+def test_given_an_evacuation_that_broke_off_when_run_again_then_it_is_finished(site):
+    site.make("left", on=1)
+    site.pis.world.lxd_sites[site.pis.world.machines["0"].lxd.site].members[
+        name(1)
+    ].evacuated = True
+
+    site.act("evacuate", member=name(1))
+
+    assert instances.find(site.pis.api(0), "left").member != name(1)
+    assert site.status(1) is EVACUATED
+
+
+def test_given_one_member_out_when_another_is_to_go_then_it_is_refused(site):
+    site.act("evacuate", member=name(1))
+
+    refusal = site.refusal("evacuate", member=name(2))
+
+    assert "edge-lxd-1 not in service" in refusal
+    site.act("evacuate", member=name(2), force=True)
+
+
+def test_given_a_wrong_name_when_evacuated_then_the_members_are_named(site):
+    assert "there are edge-lxd-0, edge-lxd-1" in site.refusal("evacuate", member="pi-1")
+
+
+def test_given_an_instance_when_a_snapshot_is_taken_and_restored_then_it_is(site):
+    site.make("node")
+
+    taken = site.act("snapshot-node", instance="node", snapshot="pre")
+    back = site.act("restore-node", instance="node", snapshot="pre")
+
+    assert taken["result"].startswith("taken; kept for 3 days")
+    assert "has to join its cluster anew" in back["result"]
+    assert "there is pre" in site.refusal("restore-node", instance="node", snapshot="other")
+
+
+def test_given_a_pool_that_freezes_when_a_snapshot_is_wanted_then_it_is_refused(site):
+    storage.ensure(site.pis.api(0), "slow", "dir", {}, members=[name(n) for n in range(3)])
+    site.make("node", pool="slow")
+
+    assert "would stand still" in site.refusal("snapshot-node", instance="node")
+
+
+def test_given_no_such_instance_when_a_snapshot_is_wanted_then_it_says_so(site):
+    assert site.refusal("snapshot-node", instance="x").startswith("0 instances are called x")
+
+
+def test_given_a_backup_when_taken_nine_times_then_seven_are_kept_for_root_only(site):
+    for _ in range(9):
+        site.pis.world.clock.advance(60)
+        results = site.act("backup")
+
+    assert results["kept"] == "7"
+    path = site.pis.host(0).path(results["backup"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "server.key" in json.loads(path.read_text())["files"]
+
+
+def test_given_a_majority_when_quorum_is_to_be_recovered_then_it_is_refused(site):
+    assert "has its majority" in site.refusal("recover-quorum", confirm="x")
+
+
+def test_given_the_majority_lost_when_confirmed_then_the_survivor_serves_alone(site):
+    site.pis.power_off(1)
+    site.pis.power_off(2)
+    plan = site.act("recover-quorum")["plan"]
+    identity = site.record.cluster[:12]
+
+    results = site.act("recover-quorum", confirm=identity)
+
+    assert f"confirm={identity}" in plan
+    assert site.status(0) is ONLINE
+    assert site.pis.host(0).exists(results["saved"])
+
+
+def test_given_the_wrong_confirmation_when_quorum_is_lost_then_nothing_is_touched(site):
+    site.pis.power_off(1)
+    site.pis.power_off(2)
+
+    assert "plan" in site.act("recover-quorum", confirm="f00")
+    assert not site.pis.ran("recover-from-quorum-loss")
+
+
+def test_given_a_lost_member_without_a_unit_when_removed_then_only_after_a_dry_run(site):
+    site.pis.power_off(2)
+    assert "belongs to edge-lxd/2" in site.refusal("remove-member", member=name(2))
+    members = tuple(one for one in site.record.members if one.unit != "edge-lxd/2")
+    site.record = type(site.record)(**{**vars(site.record), "members": members})
+
+    dry = site.act("remove-member", member=name(2))["result"]
+    before = site.pis.members()
+    site.act("remove-member", member=name(2), **{"dry-run": False})
+
+    assert dry.startswith("would remove edge-lxd-2")
+    assert name(2) in before
+    assert name(2) not in site.pis.members()
+
+
+def test_given_a_member_that_answers_when_removed_then_it_is_refused(site):
+    members = tuple(one for one in site.record.members if one.unit != "edge-lxd/2")
+    site.record = type(site.record)(**{**vars(site.record), "members": members})
+
+    assert "answers: it is not lost" in site.refusal("remove-member", member=name(2))
+
+
+def test_given_a_clustered_machine_when_a_disk_is_to_be_recovered_then_it_is_refused(site):
+    assert "in a cluster" in site.refusal("recover-disk", disk="/dev/nvme0n1")
+
+
+def test_given_a_cluster_when_a_cloud_is_asked_for_then_three_commands_lead_there(site):
+    results = site.act("get-cloud")
+
+    cloud = json.loads(results["cloud"])["clouds"]["edge-lxd"]
+    assert cloud["endpoint"] == "https://10.20.0.11:8443"
+    assert len(results["commands"].splitlines()) == 3
+    [token] = certificates.tokens(site.pis.api(0))
+    assert token.encode() == results["token"]
+    project = profiles.find(site.pis.api(0).in_project("microk8s"), "default")
+    assert project.config["security.nesting"] == "true"
+    assert "security.privileged" not in project.config
+    assert project.devices["kmsg"]["source"] == "/dev/kmsg"
+
+
+def test_given_an_image_when_imported_then_juju_finds_it_by_its_alias(site, tmp_path):
+    image = tmp_path / "image.tar"
+    image.write_bytes(b"an image" * 50)
+    empty = tmp_path / "empty"
+    empty.touch()
+    resources = {
+        testing.Resource(name="image-metadata", path=image),
+        testing.Resource(name="image-rootfs", path=empty),
+    }
+    peers = relations.lxd_peers(record=site.record)
+
+    results = site.unit.act("import-image", peers=peers, resources=resources)
+
+    assert results["result"] == "imported"
+    found = images.alias(site.pis.api(0), "juju/ubuntu@24.04/arm64")
+    assert found == results["fingerprint"]
+
+
+def test_given_no_image_when_imported_then_it_says_what_to_attach(site, tmp_path):
+    empty = tmp_path / "empty"
+    empty.touch()
+    names = ("image-metadata", "image-rootfs")
+    resources = {testing.Resource(name=name, path=empty) for name in names}
+
+    with pytest.raises(testing.ActionFailed, match="juju attach-resource"):
+        site.unit.act("import-image", resources=resources)
+
+
+def test_given_a_machine_when_checked_then_the_report_has_the_remedies(site):
+    assert site.act("preflight")["result"] == "this machine is fit"
