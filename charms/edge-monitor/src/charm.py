@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import ops
 
@@ -17,12 +18,14 @@ import monitor_host
 import monitor_options
 import monitor_status
 import questions
-import store
+import remotes
 import targets
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
 from edgecloud.interfaces import cos_agent, health_gate
 from edgecloud.telemetry import packages
+
+Read = TypeVar("Read")
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,8 @@ class EdgeMonitorCharm(ops.CharmBase):
         if options is None or not self._attempt(self._install):
             return
         self._attempt(lambda: self._run(options))
-        if self.unit.is_leader() and self._gate.related and self._is_up:
+        keeps = options.mode != monitor_options.AGENT
+        if self.unit.is_leader() and self._gate.related and self._is_up and keeps:
             self._attempt(self._offer_gate)
 
     def _install(self) -> None:
@@ -84,15 +88,17 @@ class EdgeMonitorCharm(ops.CharmBase):
 
     def _run(self, options: monitor_options.MonitorOptions) -> None:
         size, self._unfit = monitor_host.fitting(self._host, options)
-        receivers = self._receivers(options)
-        if not self._unfit and receivers is not None:
+        receivers = self._secret("alert-receivers", options.alert_receivers, alerting.read)
+        credentials = self._secret("remote-credentials", options.remote_credentials, remotes.read)
+        if not self._unfit:
             site = monitor_host.Site(
                 options,
                 self._plan(options),
                 self._address,
                 name=options.labels.get("site", self.model.name),
                 charm=str(self.charm_dir),
-                receivers=receivers,
+                receivers=receivers or alerting.Receivers(),
+                credentials=credentials or remotes.Credentials(),
             )
             monitor_host.ensure(self._host, site, size)
 
@@ -166,13 +172,14 @@ class EdgeMonitorCharm(ops.CharmBase):
         if options is None:
             return monitor_status.Facts(problems=self._checked[1])
         plan = self._plan(options)
-        stopped = [] if self._troubles or self._unfit else monitor_host.stopped(self._host)
+        stopped = (
+            [] if self._troubles or self._unfit else monitor_host.stopped(self._host, options)
+        )
         return monitor_status.Facts(
             problems=tuple(self._unfit),
             troubles=(*self._troubles, *(f"{name} does not run" for name in stopped)),
             silent=plan.silent,
-            summary=f"watching {sum(plan.expected.values())} units,"
-            f" {options.retention_days} days kept",
+            summary=monitor_status.summary(options, sum(plan.expected.values())),
         )
 
     # --- what is known in this hook ------------------------------------------------------------
@@ -189,18 +196,20 @@ class EdgeMonitorCharm(ops.CharmBase):
         except monitor_options.OptionError as e:
             return None, e.problems
 
-    def _receivers(self, options: monitor_options.MonitorOptions) -> alerting.Receivers | None:
-        """Return who is told of alerts, out of the operator's secret; None if it is unfit."""
-        if options.alert_receivers is None:
-            return alerting.Receivers()
+    def _secret(
+        self, option: str, secret: Any, read: Callable[[Mapping[str, str]], Read]
+    ) -> Read | None:
+        """Return what an operator's secret holds; None if there is none, or none that is fit."""
+        if secret is None:
+            return None
         try:
-            return alerting.read(options.alert_receivers.get_content(refresh=True))
+            return read(secret.get_content(refresh=True))
         except (ops.SecretNotFoundError, ops.ModelError):
             self._unfit.append(
-                "alert-receivers cannot be read: 'juju grant-secret' it to this application"
+                f"{option} cannot be read: 'juju grant-secret' it to this application"
             )
-        except alerting.ReceiverError as e:
-            self._unfit.append(f"alert-receivers: {e}")
+        except (alerting.ReceiverError, remotes.RemoteError) as e:
+            self._unfit.append(f"{option}: {e}")
         return None
 
     def _plan(self, options: monitor_options.MonitorOptions) -> targets.Plan:
@@ -213,8 +222,9 @@ class EdgeMonitorCharm(ops.CharmBase):
             node=files.read(self._host, "/etc/hostname").strip(),
             topology=targets.Topology(self.model.name, self.model.uuid),
             present=monitor_host.lendable(self._host),
-            daemon=store.NAME,
+            daemon=monitor_host.scraper(options),
             series=options.series,
+            ports=monitor_host.ports(options),
         )
 
     @property

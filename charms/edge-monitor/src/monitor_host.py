@@ -12,18 +12,22 @@ import alerting
 import authority
 import door
 import page
+import remotes
 import store
 import targets
 from edgecloud import host as hosts
 from edgecloud.host import files, systemd
-from edgecloud.telemetry import daemons, exporter, packages, scrape
-from monitor_options import MonitorOptions
-from sizing import MB, Machine, Size, fit
+from edgecloud.telemetry import daemons, exporter, forwarder, packages, scrape
+from monitor_options import AGENT, MonitorOptions
+from sizing import MB, Machine, Size, fit, forwarder_problems
 
 FILES = "/etc/edge-monitor"
 SCRAPE = f"{FILES}/scrape.yml"
 HEARTBEAT = f"{alerting.RULES}/heartbeat.rules"
-DAEMONS = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME, exporter.NAME)
+FORWARDER = "edge-monitor-forwarder"
+KEPT_HERE = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME)
+"""What runs where samples are kept."""
+ALL = (*KEPT_HERE, FORWARDER, exporter.NAME)
 SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 """The rules that come with this charm."""
 
@@ -42,6 +46,7 @@ class Site:
     charm: str = ""
     """Folder of this charm on the machine."""
     receivers: alerting.Receivers = field(default_factory=alerting.Receivers)
+    credentials: remotes.Credentials = field(default_factory=remotes.Credentials)
 
 
 def look(host: hosts.Host) -> Machine:
@@ -62,7 +67,11 @@ def held(host: hosts.Host) -> int:
 def fitting(host: hosts.Host, options: MonitorOptions) -> tuple[Size, list[str]]:
     """Return the size of the store on this machine, and what does not fit."""
     known = packages.options(host, store.PROGRAM)
-    return fit(look(host), options.wish(), flushes=store.flushes(known))
+    machine, wish = look(host), options.wish()
+    size, problems = fit(machine, wish, flushes=store.flushes(known))
+    if options.mode == AGENT:
+        problems = forwarder_problems(machine, wish)
+    return size, problems
 
 
 def lendable(host: hosts.Host) -> set[str]:
@@ -70,27 +79,60 @@ def lendable(host: hosts.Host) -> set[str]:
     return {path for path in targets.LENDABLE if host.exists(path)}
 
 
+def scraper(options: MonitorOptions) -> str:
+    """Return the daemon that scrapes: the store itself unless samples go elsewhere as well."""
+    return FORWARDER if options.stores else store.NAME
+
+
+def ports(options: MonitorOptions) -> dict[str, int]:
+    """Return where the processes of this machine show their metrics: job → port."""
+    found = {"node": exporter.PORT}
+    if options.mode != AGENT:
+        found["victoria-metrics"] = store.PORT
+        found["vmalert"] = alerting.RULES_PORT
+        found["alertmanager"] = alerting.PORT
+    if options.stores:
+        found["vmagent"] = forwarder.PORT
+    return found
+
+
+def names(options: MonitorOptions) -> list[str]:
+    """Return the daemons that should run."""
+    kept = () if options.mode == AGENT else KEPT_HERE
+    forwards = (FORWARDER,) if options.stores else ()
+    return [*kept, *forwards, exporter.NAME]
+
+
 def ensure(host: hosts.Host, site: Site, size: Size) -> None:
     """Ensure that everything runs as it should, what others depend on first."""
+    wanted = names(site.options)
+    for name in ALL:
+        if name not in wanted:
+            daemons.remove(host, name)
     _ensure_exporter(host)
-    _ensure_store(host, site, size)
-    _ensure_alerting(host, site)
-    page.ensure(host, charm=site.charm, site=site.name)
-    _ensure_door(host, site)
+    if site.options.mode == AGENT:
+        page.remove(host)
+    else:
+        _ensure_store(host, site, size)
+    _ensure_forwarder(host, site)
+    if site.options.mode != AGENT:
+        _ensure_alerting(host, site)
+        page.ensure(host, charm=site.charm, site=site.name)
+        _ensure_door(host, site)
 
 
 def remove(host: hosts.Host) -> None:
     """Remove what runs here; what the store has kept stays until an operator removes it."""
     page.remove(host)
-    for name in DAEMONS:
+    for name in ALL:
         daemons.remove(host, name)
     for path in (*host.glob(f"{FILES}/*/*"), *host.glob(f"{FILES}/*.*")):
         host.remove(path)
 
 
-def stopped(host: hosts.Host) -> list[str]:
+def stopped(host: hosts.Host, options: MonitorOptions) -> list[str]:
     """Return the daemons that do not run although they should."""
-    return [name for name in DAEMONS if not systemd.is_active(host, f"{name}.service")]
+    return [name for name in names(options) if not systemd.is_active(host, f"{name}.service")]
 
 
 def fingerprint(*texts: str) -> str:
@@ -111,20 +153,47 @@ def _ensure_exporter(host: hosts.Host) -> None:
 
 
 def _ensure_store(host: hosts.Host, site: Site, size: Size) -> None:
-    options, lent = site.options, site.plan.lent
-    text = scrape.config(site.plan.jobs, interval_s=options.scrape_interval, labels=options.labels)
-    host.write(SCRAPE, text, mode=_SECRET)
+    options = site.options
+    scrapes = scraper(options) == store.NAME
+    text = _write_scrape(host, site) if scrapes else ""
+    lent = site.plan.lent if scrapes else dict[str, str]()
     daemon = store.daemon(
         size,
         packages.options(host, store.PROGRAM),
         interval_s=options.scrape_interval,
         retention_days=options.retention_days,
         series=options.series,
-        scrape_file=SCRAPE,
+        scrape_file=SCRAPE if scrapes else "",
         secrets=lent,
     )
     # A token that was renewed is lent anew.
     daemons.ensure(host, daemon, fingerprint(text, *_texts(host, lent)))
+
+
+def _ensure_forwarder(host: hosts.Host, site: Site) -> None:
+    """Ensure what scrapes in the store's place where samples go to other stores as well."""
+    stores = remotes.ensure(host, site.options.stores, site.credentials)
+    if not stores:
+        return
+    near = () if site.options.mode == AGENT else (forwarder.Remote(f"{store.URL}/api/v1/write"),)
+    text = _write_scrape(host, site)
+    wanted = forwarder.Forwarder(
+        (*near, *stores),
+        SCRAPE,
+        queue_mb=site.options.buffer_mb,
+        name=FORWARDER,
+        extra_secrets=site.plan.lent,
+    )
+    daemon = forwarder.daemon(wanted, packages.options(host, forwarder.PROGRAM))
+    secrets = {**site.plan.lent, "password": remotes.PASSWORD, "ca": remotes.CA}
+    daemons.ensure(host, daemon, fingerprint(text, *_texts(host, secrets)))
+
+
+def _write_scrape(host: hosts.Host, site: Site) -> str:
+    options = site.options
+    text = scrape.config(site.plan.jobs, interval_s=options.scrape_interval, labels=options.labels)
+    host.write(SCRAPE, text, mode=_SECRET)
+    return text
 
 
 def _ensure_alerting(host: hosts.Host, site: Site) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import remotes
 import sizing
+from edgecloud.telemetry import forwarder
+
+SITE = "site"
+AGENT = "agent"
+MODES = (SITE, AGENT)
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 RESERVED = ("juju_", "__")
@@ -26,6 +32,7 @@ class OptionError(Exception):
 class MonitorOptions:
     """What an operator sets."""
 
+    mode: str = SITE
     scrape_interval: int = 60
     retention_days: int = 15
     series: int = 30_000
@@ -34,6 +41,10 @@ class MonitorOptions:
     external_labels: str = ""
     alert_receivers: Any = None
     """Juju's secret, unread; None if there is none."""
+    remote_stores: str = ""
+    remote_credentials: Any = None
+    """Likewise."""
+    buffer_mb: int = 1024
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -45,6 +56,11 @@ class MonitorOptions:
         """The labels that every series of this site has."""
         return dict(_pairs(self.external_labels))
 
+    @property
+    def stores(self) -> list[str]:
+        """The stores elsewhere that samples are forwarded to."""
+        return remotes.addresses(self.remote_stores)
+
     def wish(self) -> sizing.Wish:
         """Return what the store is asked to bear."""
         return sizing.Wish(
@@ -53,12 +69,15 @@ class MonitorOptions:
             retention_days=self.retention_days,
             memory_mb=self.memory_limit_mb,
             write_gb_per_day=self.write_budget,
+            buffer_mb=self.buffer_mb * len(self.stores),
+            forwards=bool(self.stores),
         )
 
 
 def _problems(options: MonitorOptions) -> Iterator[str]:
     if not 5 <= options.scrape_interval <= sizing.LONGEST_INTERVAL_S:
         yield f"scrape-interval: must be from 5 to {sizing.LONGEST_INTERVAL_S} seconds"
+    yield from _forwarding_problems(options)
     if not 1 <= options.retention_days <= 3650:
         yield "retention-days: must be from 1 to 3650"
     if options.series < 1000:
@@ -72,6 +91,16 @@ def _problems(options: MonitorOptions) -> Iterator[str]:
             yield f"external-labels: {name or value} is not name=value"
         elif name.startswith(RESERVED):
             yield f"external-labels: {name} is reserved"
+
+
+def _forwarding_problems(options: MonitorOptions) -> Iterator[str]:
+    if options.mode not in MODES:
+        yield f"mode: must be one of {', '.join(MODES)}"
+    elif options.mode == AGENT and not options.stores:
+        yield "remote-stores: mode agent keeps nothing here, so it needs one"
+    yield from remotes.problems(options.remote_stores)
+    if options.buffer_mb < forwarder.SMALLEST_QUEUE_MB:
+        yield f"buffer-mb: must be at least {forwarder.SMALLEST_QUEUE_MB}"
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import monitor_options
+from edgecloud.telemetry import forwarder
+
 ACTIVE = "active"
 BLOCKED = "blocked"
 WAITING = "waiting"
@@ -41,6 +44,19 @@ def judge(facts: Facts) -> Line:
     if facts.silent:
         return _line(ACTIVE, f"{facts.summary}; nothing from {', '.join(facts.silent)}")
     return _line(ACTIVE, facts.summary)
+
+
+def summary(options: monitor_options.MonitorOptions, units: int) -> str:
+    """Return what a monitor does, if all is well."""
+    text = f"watching {units} units"
+    if options.mode != monitor_options.AGENT:
+        text += f", {options.retention_days} days kept"
+    if options.stores:
+        hours = forwarder.hours(
+            options.buffer_mb, series=options.series, interval_s=options.scrape_interval
+        )
+        text += f", buffer for {hours:.0f} h"
+    return text
 
 
 def _line(status: str, message: str) -> Line:

@@ -21,6 +21,8 @@ STORE_MB = 48
 STORE_BYTES_PER_SERIES = 2048
 HELPERS_MB = 110
 """vmalert, Alertmanager, vmauth and the node exporter together."""
+FORWARDER_MB = 32
+FORWARDER_BYTES_PER_SERIES = 1024
 
 BYTES_PER_SAMPLE = 2.05
 SPARE = 1.2
@@ -54,6 +56,8 @@ class Wish:
     write_gb_per_day: float = 2.0
     buffer_mb: int = 0
     """What the queues towards other stores may take of the same disk."""
+    forwards: bool = False
+    """Whether samples go on to another store."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +97,44 @@ def fit(machine: Machine, wish: Wish, *, flushes: Collection[int]) -> tuple[Size
         disk_mb=disk,
         write_gb_per_day=round(samples * cost / GB, 2),
     )
-    problems = [_memory_problem(machine, wish, store), _disk_problem(machine, wish, disk)]
+    problems = [
+        _memory_problem(machine, wish, store + HELPERS_MB + _forwarder_mb(wish)),
+        _disk_problem(machine, wish, disk),
+    ]
     if not affordable:
         problems.append(_write_problem(wish, size.write_gb_per_day))
     return size, [problem for problem in problems if problem]
 
 
-def _memory_problem(machine: Machine, wish: Wish, store_mb: int) -> str:
+def forwarder_problems(machine: Machine, wish: Wish) -> list[str]:
+    """Return the arithmetic of what does not fit where nothing is kept but what waits to go."""
+    exporter_mb = 24
+    found = [_memory_problem(machine, wish, exporter_mb + _forwarder_mb(wish))]
+    if wish.buffer_mb + GUARD_MB > machine.disk_mb:
+        found.append(
+            f"disk: the buffer needs {wish.buffer_mb} + {GUARD_MB} spare MB, there are"
+            f" {machine.disk_mb}: lower buffer-mb or make room"
+        )
+    return [problem for problem in found if problem]
+
+
+def _forwarder_mb(wish: Wish) -> int:
+    if not wish.forwards:
+        return 0
+    return FORWARDER_MB + _mb(wish.series * FORWARDER_BYTES_PER_SERIES)
+
+
+def _memory_problem(machine: Machine, wish: Wish, needed: int) -> str:
     allowed, source = wish.memory_mb, "memory-limit-mb"
     if not allowed:
         allowed, source = machine.memory_mb // 4, f"a quarter of {machine.memory_mb} MB"
-    needed = store_mb + HELPERS_MB
     if needed <= allowed:
         return ""
-    room = (allowed - HELPERS_MB - STORE_MB) * MB // STORE_BYTES_PER_SERIES
-    remedy = f"set series to {room // 1000 * 1000}" if room >= 1000 else "use a larger machine"
-    return (
-        f"memory: {wish.series} series need {store_mb} + {HELPERS_MB} MB,"
-        f" {source} is {allowed}: {remedy}"
-    )
+    # Of what is needed, this grows with the series; the rest is there without any.
+    each = STORE_BYTES_PER_SERIES + (FORWARDER_BYTES_PER_SERIES if wish.forwards else 0)
+    fewer = wish.series - (needed - allowed + 2) * MB // each
+    remedy = f"set series to {fewer // 1000 * 1000}" if fewer >= 1000 else "use a larger machine"
+    return f"memory: {wish.series} series need {needed} MB, {source} is {allowed}: {remedy}"
 
 
 def _disk_problem(machine: Machine, wish: Wish, disk_mb: int) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import alerting
-import store
-from edgecloud.telemetry import exporter, scrape
+from edgecloud.telemetry import scrape
 
 CREDENTIALS = "/run/credentials"
 """Below it, systemd puts what it lends to a unit."""
@@ -73,6 +71,7 @@ def plan(
     present: Collection[str],
     daemon: str,
     series: int,
+    ports: Mapping[str, int],
 ) -> Plan:
     """Return what is scraped.
 
@@ -84,8 +83,10 @@ def plan(
         present: files of this machine that are there, of those that may be lent.
         daemon: the unit of systemd that scrapes.
         series: of the whole site.
+        ports: of the processes on this machine: job → port.
     """
-    jobs = own_jobs({**topology.labels(own.application, own.name), "node": node})
+    labels = {**topology.labels(own.application, own.name), "node": node}
+    jobs = [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports.items()]
     expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
     for unit in units:
         expected[unit.application] = expected.get(unit.application, 0) + 1
@@ -102,17 +103,6 @@ def plan(
     limit = min(series, PER_TARGET)
     thinned = [replace(job, series_limit=limit) for job in scrape.once_per_process(jobs)]
     return Plan(tuple(thinned), lent, expected, tuple(silent))
-
-
-def own_jobs(labels: Mapping[str, str]) -> list[scrape.Job]:
-    """Return the jobs of this machine and of the monitor's own processes."""
-    ports: Sequence[tuple[str, int]] = (
-        ("node", exporter.PORT),
-        ("victoria-metrics", store.PORT),
-        ("vmalert", alerting.RULES_PORT),
-        ("alertmanager", alerting.PORT),
-    )
-    return [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports]
 
 
 def _lend(

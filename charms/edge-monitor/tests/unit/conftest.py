@@ -69,6 +69,9 @@ class Monitor:
     def unit(self, name):
         return self.host.read(f"/etc/systemd/system/{name}.service")
 
+    def unit_exists(self, name):
+        return self.host.exists(f"/etc/systemd/system/{name}.service")
+
     def command(self, name):
         line = next(line for line in self.unit(name).splitlines() if line.startswith("ExecStart="))
         return line.removeprefix("ExecStart=").split()

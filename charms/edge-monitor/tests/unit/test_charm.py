@@ -82,7 +82,7 @@ def test_given_more_series_than_memory_when_configured_then_blocked_with_the_ari
     monitor.config(series=2_000_000, scrape_interval=300, write_budget=100.0).run()
 
     assert isinstance(monitor.status, testing.BlockedStatus)
-    assert "memory: 2000000 series need 3955 + 110 MB" in monitor.status.message
+    assert "memory: 2000000 series need 4065 MB" in monitor.status.message
     assert monitor.unit(STORE) == before
 
 
@@ -303,6 +303,84 @@ def test_given_a_secret_that_is_not_granted_when_configured_then_the_way_out_is_
     monitor.config(alert_receivers="secret:d0erdgfmp25c762i8np0").run()
 
     assert "juju grant-secret" in monitor.status.message
+
+
+# --- stores elsewhere ----------------------------------------------------------------------------
+
+FORWARDER = "edge-monitor-forwarder"
+FAR = "https://far.example/api/v1/write"
+
+
+def test_given_a_store_elsewhere_when_configured_then_one_process_scrapes_for_both(monitor):
+    monitor.config(remote_stores=FAR).run()
+
+    urls = [word for word in monitor.command(FORWARDER) if word.startswith("-remoteWrite.url=")]
+    assert urls == [
+        "-remoteWrite.url=http://127.0.0.1:18428/api/v1/write",
+        f"-remoteWrite.url={FAR}",
+    ]
+    assert not any("promscrape" in word for word in monitor.command(STORE))
+    assert f"-remoteWrite.maxDiskUsagePerURL={2**30}" in monitor.command(FORWARDER)
+    assert monitor.status.message == "watching 1 units, 15 days kept, buffer for 15 h"
+
+
+def test_given_no_store_elsewhere_any_more_when_configured_then_the_store_scrapes_again(monitor):
+    monitor.config(remote_stores=FAR).run().config(remote_stores="").run()
+
+    assert monitor.unit_exists(FORWARDER) is False
+    assert any("promscrape" in word for word in monitor.command(STORE))
+
+
+def test_given_the_mode_agent_when_configured_then_only_exporter_and_forwarder_run(monitor):
+    monitor.config(mode="agent", remote_stores=FAR).run()
+
+    names = [path.rpartition("/")[2] for path in monitor.host.glob("/etc/systemd/system/edge-*")]
+    assert names == [f"{FORWARDER}.service", f"{EXPORTER}.service"]
+    assert monitor.status.message == "watching 1 units, buffer for 15 h"
+
+
+def test_given_credentials_when_configured_then_they_lie_in_files_of_root_only(monitor):
+    secret = testing.Secret({"username": "pi", "password": "s3cret", "ca": "BEGIN CERTIFICATE"})
+    monitor.set(secrets={secret}).config(remote_stores=FAR, remote_credentials=secret.id).run()
+
+    command = monitor.command(FORWARDER)
+    assert "-remoteWrite.basicAuth.passwordFile=%d/remote-1" in command
+    assert "-remoteWrite.tlsCAFile=%d/remote-1-ca" in command
+    assert "s3cret" not in monitor.unit(FORWARDER)
+    for path in ("remote.password", "remote-ca.pem"):
+        assert monitor.host.path(f"/etc/edge-monitor/{path}").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"mode": "hub"}, "mode: must be one of site, agent"),
+        ({"mode": "agent"}, "remote-stores: mode agent keeps nothing here, so it needs one"),
+        (
+            {"remote_stores": "https://a:s3cret@far.example/w"},
+            "remote-stores: put the credentials of far.example into remote-credentials",
+        ),
+        (
+            {"remote_stores": "far.example"},
+            "remote-stores: far.example is not an http or https address",
+        ),
+        ({"remote_stores": "http://[far"}, "remote-stores: holds what is not an address"),
+        ({"buffer_mb": 100}, "buffer-mb: must be at least 512"),
+    ],
+)
+def test_given_unfit_stores_when_configured_then_the_way_out_is_said(monitor, options, problem):
+    assert monitor.config(**options).run().status == testing.BlockedStatus(problem)
+
+
+def test_given_unfit_credentials_when_configured_then_all_that_is_wrong_is_said(monitor):
+    secret = testing.Secret({"username": "pi", "token": "t", "ca": "x", "pin": "1"})
+
+    monitor.set(secrets={secret}).config(remote_stores=FAR, remote_credentials=secret.id).run()
+
+    assert monitor.status == testing.BlockedStatus(
+        "remote-credentials: pin is not known; username and password go together;"
+        " either username or token; ca is no certificate in PEM"
+    )
 
 
 # --- the gate ------------------------------------------------------------------------------------

@@ -28,19 +28,17 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
         (
             Machine(512, 50_000),
             Wish(),
-            "memory: 30000 series need 107 + 110 MB, a quarter of 512 MB is 128:"
-            " use a larger machine",
+            "memory: 30000 series need 217 MB, a quarter of 512 MB is 128: use a larger machine",
         ),
         (
             Machine(1024, 50_000),
             Wish(series=60_000, write_gb_per_day=9),
-            "memory: 60000 series need 166 + 110 MB, a quarter of 1024 MB is 256:"
-            " set series to 50000",
+            "memory: 60000 series need 276 MB, a quarter of 1024 MB is 256: set series to 48000",
         ),
         (
             PI,
             Wish(memory_mb=200),
-            "memory: 30000 series need 107 + 110 MB, memory-limit-mb is 200: set series to 21000",
+            "memory: 30000 series need 217 MB, memory-limit-mb is 200: set series to 20000",
         ),
         (
             Machine(4096, 1500),
@@ -91,6 +89,16 @@ def test_given_a_version_that_cannot_wait_when_over_budget_then_it_does_not_pret
     ]
 
 
+def test_given_a_forwarder_alone_when_fitted_then_only_its_buffer_takes_disk():
+    wish = Wish(buffer_mb=1024, forwards=True)
+
+    assert sizing.forwarder_problems(Machine(512, 2000), wish) == []
+    assert sizing.forwarder_problems(Machine(256, 1200), wish) == [
+        "memory: 30000 series need 86 MB, a quarter of 256 MB is 64: set series to 21000",
+        "disk: the buffer needs 1024 + 500 spare MB, there are 1200: lower buffer-mb or make room",
+    ]
+
+
 FIELDS = {
     "series": "series",
     "retention-days": "retention_days",
@@ -109,6 +117,7 @@ WISHES = strategies.builds(
     memory_mb=strategies.integers(0, 4096),
     write_gb_per_day=strategies.floats(0.1, 50),
     buffer_mb=strategies.integers(0, 8192),
+    forwards=strategies.booleans(),
 )
 
 

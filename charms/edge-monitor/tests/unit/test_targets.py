@@ -16,6 +16,7 @@ def planned(*units, present=(), series=30_000):
         present=present,
         daemon="edge-monitor-store",
         series=series,
+        ports={"node": 19100},
     )
 
 

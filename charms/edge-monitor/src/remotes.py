@@ -1,0 +1,86 @@
+"""The stores elsewhere that samples are forwarded to, and what opens them."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from edgecloud import host as hosts
+from edgecloud.telemetry import forwarder
+
+PASSWORD = "/etc/edge-monitor/remote.password"
+CA = "/etc/edge-monitor/remote-ca.pem"
+
+KEYS = frozenset({"username", "password", "token", "ca"})
+
+
+class RemoteError(Exception):
+    """What the secret for stores elsewhere holds cannot be used; says every problem at once."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What opens all stores elsewhere."""
+
+    username: str = ""
+    secret: str = ""
+    """The user's password, or without a user a bearer token."""
+    authority: str = ""
+
+
+def read(content: Mapping[str, str]) -> Credentials:
+    """Return the credentials that a secret holds. Raises :class:`RemoteError`."""
+    problems = [f"{key} is not known" for key in sorted(set(content) - KEYS)]
+    has_user, has_token = "username" in content, "token" in content
+    if has_user != ("password" in content):
+        problems.append("username and password go together")
+    if has_user and has_token:
+        problems.append("either username or token")
+    authority = content.get("ca", "")
+    if authority and "BEGIN CERTIFICATE" not in authority:
+        problems.append("ca is no certificate in PEM")
+    if problems:
+        raise RemoteError("; ".join(problems))
+    secret = content.get("password") or content.get("token", "")
+    return Credentials(content.get("username", ""), secret.strip(), authority)
+
+
+def addresses(text: str) -> list[str]:
+    """Return the addresses that an option names."""
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+def problems(text: str) -> Iterator[str]:
+    """Yield what is wrong with the addresses that an option names."""
+    for address in addresses(text):
+        try:
+            parts = urllib.parse.urlsplit(address)
+        except ValueError:
+            yield "remote-stores: holds what is not an address"
+            continue
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            yield f"remote-stores: {parts.hostname or address} is not an http or https address"
+        elif parts.username or parts.password:
+            # Not repeated: what stands there is a secret.
+            yield f"remote-stores: put the credentials of {parts.hostname} into remote-credentials"
+
+
+def ensure(
+    host: hosts.Host, urls: list[str], credentials: Credentials
+) -> tuple[forwarder.Remote, ...]:
+    """Return the stores, once their secrets lie where only root may read them."""
+    for path, text in ((PASSWORD, credentials.secret), (CA, credentials.authority)):
+        if text:
+            host.write(path, text.strip() + "\n", mode=0o600)
+        else:
+            host.remove(path)
+    return tuple(
+        forwarder.Remote(
+            url,
+            credentials.username,
+            PASSWORD if credentials.secret else "",
+            CA if credentials.authority else "",
+        )
+        for url in urls
+    )
