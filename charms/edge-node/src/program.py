@@ -9,9 +9,18 @@ import pathlib
 from edgecloud import host as machines
 from edgecloud.agent import archive, paths, units
 from edgecloud.host import files
+from edgecloud.metrics import node
 
 DIGEST = "/var/lib/edge-node/program"
-LEFT = (paths.SETTINGS, paths.INBOX, paths.OUTBOX, paths.REJOIN, paths.SEEN)
+LEFT = (
+    paths.SETTINGS,
+    paths.INBOX,
+    paths.OUTBOX,
+    paths.REJOIN,
+    paths.SEEN,
+    paths.GAUGES,
+    f"{node.FOLDER}/{node.TEXTFILE}",
+)
 """What means nothing without the agent. Journal and backups stay: they are evidence."""
 
 _LIBRARY = pathlib.Path(archive.__file__).resolve().parents[2]

@@ -56,7 +56,7 @@ def throttled(machine: host.Host, timeout_s: float = _QUERY_S) -> int | None:
         said = machine.run((VCGENCMD, "get_throttled"), timeout_s=timeout_s).stdout
     except failures.FAILURES:
         said = _shown(machine)
-    found = re.fullmatch(r"(?:throttled=0x)?([0-9a-fA-F]+)", said.strip())
+    found = re.fullmatch(r"(?:throttled=0x)?([0-9a-fA-F]+)", said.strip("\0 \n"))
     return int(found[1], 16) if found else None
 
 

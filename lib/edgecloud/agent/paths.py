@@ -21,6 +21,8 @@ ATTEMPT = f"{HOME}/attempt.json"
 RETREAT = rejoin_offer.RETREAT
 SEEN = f"{HOME}/seen.json"
 HEALING = f"{HOME}/healing.json"
+GAUGES = "/run/edge-agent/gauges.json"
+"""Answers for metrics that are dear to ask; in memory, so that writing them wears nothing out."""
 
 VETO = "/etc/edge-agent/veto"
 """While this file is there, nothing begins on this machine; its text says why."""

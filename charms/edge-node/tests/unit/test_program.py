@@ -7,6 +7,7 @@ from conftest import START
 
 import program
 from edgecloud.agent import journal, units, wake_lock
+from edgecloud.agent.gauges import writing
 from edgecloud.rollout import state
 from edgelab import pi
 
@@ -72,3 +73,13 @@ def test_given_a_full_disk_when_ensured_then_the_former_program_stays_whole(node
 
     assert host.path(units.PROGRAM).read_bytes() == before
     assert program.is_outdated(host)
+
+
+def test_given_the_program_when_removed_then_no_metrics_of_it_grow_old_on_the_machine(host):
+    program.ensure(host)
+    assert writing.write(host)
+
+    program.remove(host)
+
+    assert not host.exists(writing.TEXTFILE)
+    assert not host.glob("/etc/systemd/system/edge-agent*")

@@ -17,7 +17,7 @@ from edgecloud.host import files
 from edgecloud.metrics import exposition, node
 from edgecloud.metrics.exposition import Sample
 
-PATH = "/run/edge-agent/gauges.json"
+PATH = paths.GAUGES
 RETRY_S = 120
 """How soon a dear source that failed is asked again."""
 
