@@ -3,12 +3,14 @@
 The nodes' machines are played; the controller, the core, the interface and Juju's rules are real.
 """
 
+import played_monitor
 import pytest
 import upgrade_site
 
 from edgelab import pi
 
 DAY_S = 86400
+GATE = {"name": "calm", "type": "alerts", "when": ["before", "continuous"]}
 
 
 @pytest.fixture
@@ -179,6 +181,129 @@ def test_given_a_node_that_is_away_when_it_returns_late_then_it_is_upgraded_too(
 
     assert owed == "completed-with-debt"
     assert is_upgraded(site)
+
+
+def test_given_a_node_three_minors_behind_when_it_returns_late_then_it_skips_none(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=3, workers=1, late=1)
+    (late,) = [name for name, unit in site.names.items() if unit.startswith("late/")]
+    site.switch_off(late)
+    site.start(
+        offline={"grace": "5m", "counts-unavailable": False}, targets=upgrade_site.TARGETS_ALL
+    )
+    site.until_ended()
+    owed, others = site.phase, {tuple(ran) for name, ran in site.ran.items() if name != late}
+
+    site.switch_on(late)
+    site.until(lambda: site.phase == "completed")
+
+    assert owed == "completed-with-debt"
+    assert others == {("microk8s:134", "microk8s:135")}
+    assert site.ran[late] == [f"microk8s:{build}" for build in (132, 133, 134, 135)]
+    assert is_upgraded(site)
+
+
+def test_given_a_user_who_cordons_in_the_middle_when_it_goes_on_then_that_cordon_stays(
+    make_upgrade, seed
+):
+    site = make_upgrade(seed=seed, planes=3, workers=1)
+    site.start()
+    site.until(site.granted)
+    theirs = sorted(set(site.names) - set(site.granted()))[seed % 3]
+
+    site.mark(theirs, "/run/cordoned")
+    site.advance(3600)  # It is known by now, and whoever was granted before has ended.
+    before = site.upgraded()
+    site.advance(2 * 3600)
+    stood, held = site.host(theirs).exists("/run/cordoned"), site.upgraded()
+    site.mark(theirs, "/run/cordoned", on=False)
+    site.until_ended()
+
+    assert stood
+    assert held == before
+    assert is_upgraded(site)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ends"),
+    [("wait", {"held"}), ("skip-node", {"completed"}), ("abort", {"held"})],
+)
+def test_given_a_budget_that_never_yields_when_it_ends_then_no_cordon_is_left(
+    make_upgrade, seed, policy, ends
+):
+    site = make_upgrade(seed=seed, planes=3, workers=2)
+    stuck = next(name for name, unit in site.names.items() if unit.startswith("worker/"))
+    site.mark(stuck, "/run/unyielding")
+    site.start(drain={"on-block": policy})
+
+    site.until_ended()
+    site.settle()
+
+    assert site.phase in ends
+    assert [site.memory(name)["owner"] for name in site.names] == [""] * 5
+    assert site.memory(stuck)["running"] == "microk8s:134"
+    assert site.most_disturbed == 1
+
+
+@pytest.fixture
+def gated(make_upgrade, seed):
+    """A site whose plan asks a monitor, and the monitor."""
+    site = make_upgrade(seed=seed)
+    with played_monitor.monitor(site.clock) as monitor:
+        site.relate_monitor(monitor.url)
+        yield site, monitor
+
+
+@pytest.mark.parametrize("manner", ["dead", "stale", "lies"])
+def test_given_a_gate_source_that_cannot_be_trusted_when_it_can_again_then_the_plan_goes_on(
+    gated, seed, manner
+):
+    site, monitor = gated
+    monitor.manner = played_monitor.LIES[seed % 5] if manner == "lies" else manner
+    site.start(gates=[GATE])
+
+    site.advance(1800)
+    held = site.phase, site.most_disturbed, site.ask("status")["status"]
+    monitor.manner = "well"
+    site.until_ended()
+
+    assert held[:2] == ("active", 0)
+    assert "gate calm: " in held[2]
+    assert is_upgraded(site)
+
+
+def test_given_a_gate_source_that_is_cut_off_in_the_middle_when_it_is_back_then_nothing_ended(
+    gated,
+):
+    site, monitor = gated
+    site.start(gates=[GATE])
+    site.until(site.granted)
+    granted = site.granted()
+
+    site.set_config("monitor", {"url": "http://127.0.0.1:9"})
+    site.advance(3 * 3600)
+    held, touched = site.phase, site.builds()
+    site.set_config("monitor", {"url": monitor.url})
+    site.until_ended()
+
+    assert (held, touched) == ("active", {"microk8s:134", "microk8s:135"})
+    assert len(granted) == 1
+    assert is_upgraded(site)
+
+
+def test_given_a_gate_that_fails_in_the_middle_when_it_does_then_the_plan_is_held(gated):
+    site, monitor = gated
+    site.start(gates=[GATE])
+    site.until(site.granted)
+
+    monitor.manner = "ill"
+    site.until_ended()
+    site.settle()
+
+    assert site.phase == "held"
+    assert set(site.states().values()) <= {"idle", "done"}
+    assert site.most_disturbed <= 1
 
 
 def test_given_an_abort_twice_when_it_ends_then_every_node_serves(make_upgrade, seed):

@@ -11,6 +11,7 @@ from edgelab import model
 HERE = pathlib.Path(__file__).parent
 CONTROLLER = HERE.parents[1] / "charms" / "edge-upgrade-controller"
 NODE = HERE / "obedient_node"
+GATE = HERE / "gate_source"
 MEMORY = "/var/lib/obedient/memory.json"
 DOCUMENT = {
     "apiVersion": "edgecloud/v1",
@@ -25,32 +26,40 @@ DOCUMENT = {
 TARGETS_REPAIRED = {
     "kubernetes": {"to": "1.35", "releases": {"1.35": {"revision": {"arm64": 1351}}}}
 }
+TARGETS_ALL = {
+    "kubernetes": {
+        "to": "1.35",
+        "releases": {f"1.{n}": {"revision": {"arm64": 100 + n}} for n in (33, 34, 35)},
+    }
+}
 DISTURBED = frozenset(state.State) - state.RESTING - state.UNTOUCHED - {state.State.SOAKING}
 
 
 class UpgradeSite(model.Model):
     """Nodes that obey, one or more controllers, and somebody who counts who is disturbed."""
 
-    def __init__(self, folder, *, seed, planes=3, workers=0, controllers=1):
+    def __init__(self, folder, *, seed, planes=3, workers=0, late=0, controllers=1):
         super().__init__(folder, seed=seed)
         self.disturbed = set()
         self.most_disturbed = 0
         self.add_application("control", CONTROLLER)
         self.controllers = [self.add_unit("control").machine for _ in range(controllers)]
         self.names = {}
-        for app, role, count in (
-            ("plane", "control-plane", planes),
-            ("worker", "worker", workers),
+        self.ran = {}
+        for app, role, count, build in (
+            ("plane", "control-plane", planes, "microk8s:134"),
+            ("worker", "worker", workers, "microk8s:134"),
+            ("late", "worker", late, "microk8s:132"),
         ):
             if count:
-                self._deploy(app, role, count)
+                self._deploy(app, role, count, build)
         self.down = {}
         self.show_cluster()
         self.record.watchers.append(self._count)
         self.settle()
 
-    def _deploy(self, app, role, count):
-        self.add_application(app, NODE, config={"role": role})
+    def _deploy(self, app, role, count, build):
+        self.add_application(app, NODE, config={"role": role, "build": build})
         for _ in range(count):
             unit = self.add_unit(app)
             self.names[self.world.machines[unit.machine].hostname] = unit.name
@@ -100,6 +109,17 @@ class UpgradeSite(model.Model):
             if name not in self.down:
                 self.host(name).write("/run/cluster.json", text)
 
+    def mark(self, name, path, *, on=True):
+        """Put a file on a node's machine that its stand-in goes by, or take it away."""
+        host = self.host(name)
+        host.write(path, "") if on else host.remove(path)
+
+    def relate_monitor(self, url):
+        self.add_application("monitor", GATE, config={"url": url})
+        self.add_unit("monitor")
+        self.integrate("control:health-gate", "monitor:gate")
+        self.settle()
+
     def spoil(self, build):
         """Make a build one that fails on every node."""
         for name in self.names:
@@ -118,6 +138,9 @@ class UpgradeSite(model.Model):
 
     def builds(self):
         return {self.memory(name)["running"] for name in self._living()}
+
+    def upgraded(self):
+        return [name for name, ran in self.ran.items() if len(ran) > 1]
 
     def _living(self):
         return [name for name, unit in self.names.items() if unit in self.units]
@@ -164,10 +187,14 @@ class UpgradeSite(model.Model):
 
     def _count(self, hook):
         """Count the nodes that are out of service, at every moment at which that can change."""
-        if hook.unit.startswith("control/"):
+        if hook.unit.startswith(("control/", "monitor/")):
             return
         name = next(name for name, unit in self.names.items() if unit == hook.unit)
-        now = self.memory(name)["node"].get("state", "idle")
+        memory = self.memory(name)
+        passed = self.ran.setdefault(name, [])
+        if memory["running"] and memory["running"] not in passed[-1:]:
+            passed.append(memory["running"])
+        now = memory["node"].get("state", "idle")
         change = self.disturbed.add if state.State(now) in DISTURBED else self.disturbed.discard
         change(name)
         self.most_disturbed = max(self.most_disturbed, len(self.disturbed))

@@ -92,8 +92,11 @@ def wave_problem(rollout: Rollout, accepted: plan.Plan) -> str:
 
 
 def has_canary_passed(rollout: Rollout) -> bool:
-    """Return whether at least one canary went through, so that there is something to go by."""
-    if rollout.wave or not rollout.waves[0]:
+    """Return whether at least one canary went through, so that there is something to go by.
+
+    Where the canary is all of a step, nobody is left whom it could warn.
+    """
+    if rollout.wave or not rollout.waves[0] or not any(rollout.waves[1:]):
         return True
     return any(entry.step > rollout.step for entry in _of_wave(rollout))
 

@@ -271,3 +271,15 @@ def test_given_a_thousand_entries_when_written_then_the_size_grows_with_the_node
     ]
 
     assert sizes[1] < 2.1 * sizes[0] < 2.1 * 100 * 220
+
+
+def test_given_a_step_of_one_node_that_is_away_when_its_grace_is_over_then_the_others_go_on():
+    members = sites.frozen(sites.planes("a"), sites.workers("late", version="1.33.1"))
+    accepted = sites.make(targets=sites.kubernetes("1.34", "1.35"))
+    rollout = intent.accept(accepted, members, 0)
+    sight = ledger.Sight(silent={"late": 0})
+
+    for now in (0, 10_000, 10_001):
+        rollout = site.decide(ledger.Site(rollout, sight), accepted, now).rollout
+
+    assert (rollout.phase, rollout.step) == (ledger.Phase.ACTIVE, 1)

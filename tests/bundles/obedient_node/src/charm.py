@@ -14,7 +14,6 @@ from edgecloud.rollout import messages, node, plan, route, state
 
 MEMORY = "/var/lib/obedient/memory.json"
 CLUSTER = "/run/cluster.json"
-OLD, NEW = "microk8s:134", ("microk8s:135", "microk8s:1351")
 APPLY_S = 60
 VIEW_S = 240
 
@@ -25,7 +24,7 @@ class Machine:
 
     name: str
     node: state.Node
-    running: str = OLD
+    running: str
     staged: str = ""
     owner: str = ""
     began: int = 0
@@ -33,7 +32,8 @@ class Machine:
 
     @property
     def version(self):
-        return "1.35.1" if self.running in NEW else "1.34.2"
+        """As the build says it: microk8s:1351 is one of 1.35."""
+        return f"1.{self.running.partition(':')[2][1:3]}.2"
 
 
 class ObedientNodeCharm(ops.CharmBase):
@@ -111,6 +111,8 @@ class ObedientNodeCharm(ops.CharmBase):
             case state.Effect.UNCORDON:
                 machine.owner = ""
         facts = self._facts(machine)
+        if effect is state.Effect.DRAIN and self._host.exists("/run/unyielding"):
+            return state.Failed(effect, facts, now, "default/web allows no disruption")
         if effect is state.Effect.VALIDATE and machine.running in self._bad():
             return state.Failed(effect, facts, now, "kubelet is not well")
         return state.Done(effect, facts, now)
@@ -127,7 +129,7 @@ class ObedientNodeCharm(ops.CharmBase):
             default=machine.running,
             staged=machine.staged,
             version=machine.version,
-            cordoned=bool(machine.owner),
+            cordoned=bool(machine.owner) or self._host.exists("/run/cordoned"),
             owner=machine.owner,
             veto=self._host.exists("/run/veto"),
         )
@@ -135,7 +137,7 @@ class ObedientNodeCharm(ops.CharmBase):
     def _remember(self):
         name = self._host.read("/etc/hostname").strip()
         if not self._host.exists(MEMORY):
-            return Machine(name, state.Node(name))
+            return Machine(name, state.Node(name), str(self.config["build"]))
         kept = json.loads(self._host.read(MEMORY))
         return Machine(**{**kept, "node": state.read(kept["node"])})
 
