@@ -120,6 +120,16 @@ def test_given_no_size_when_written_then_the_plan_has_the_digest_that_it_always_
     assert '"mib"' not in sites.plan.canonical(sites.make())
 
 
+def test_given_kubernetes_and_a_system_in_one_plan_when_rehearsed_then_one_follows_the_other():
+    system = {"kind": "ab-image", "version": "26.04.1", "ref": "site/os@sha256:" + "1" * 64}
+
+    found = run(targets={**sites.kubernetes("1.35"), "os": system}, windows="always")
+
+    parts = [part for _, part in found.staged]
+    assert parts == ["kubernetes/1.35"] * 4 + ["os/26.04.1"] * 4
+    assert found.phase is ledger.Phase.COMPLETED
+
+
 def test_given_budgets_and_a_step_without_a_way_back_when_rehearsed_then_both_are_named():
     members = sites.frozen(sites.workers("a", "b", lxd=True))
     targets = {"lxd": {"revision": {"arm64": 5}}}
