@@ -22,7 +22,7 @@ _ROOT = "/sys/fs/ext4/mmcblk0p2"
 def shown(machine: machines.Machine) -> dict[str, str]:
     """Return the files of a board as it comes, by path. A container sees only its model."""
     is_five = machine.model.startswith(("Raspberry Pi 5", "Raspberry Pi Compute Module 5"))
-    chip = "bcm2712" if is_five else "bcm2711"
+    chip = "bcm2712" if is_five else "bcm2711" if has_eeprom(machine) else "bcm2837"
     found = {
         "/proc/device-tree/model": machine.model + "\0",
         "/proc/device-tree/compatible": f"raspberrypi,board\0brcm,{chip}\0",
@@ -38,6 +38,11 @@ def shown(machine: machines.Machine) -> dict[str, str]:
     if "Compute Module" in machine.model:
         found |= _emmc((1, 1), 1)
     return found
+
+
+def has_eeprom(machine: machines.Machine) -> bool:
+    """Return whether the boot loader lies in a chip of its own, as on all boards since the 4."""
+    return not machine.model.startswith(("Raspberry Pi 3", "Raspberry Pi Compute Module 3"))
 
 
 def heat(machine: machines.Machine, celsius: float) -> None:

@@ -62,7 +62,7 @@ def _serves(machine: machines.Machine) -> bool:
 
 def vcgencmd(process: Process) -> int:
     """Answer for the board's firmware."""
-    if process.argv[1:] == ["bootloader_version"]:
+    if process.argv[1:] == ["bootloader_version"] and board.has_eeprom(process.machine):
         return eeprom.say_version(process)
     if process.argv[1:] != ["get_throttled"]:
         process.fail('error=1 error_msg="Command not registered"', 255)

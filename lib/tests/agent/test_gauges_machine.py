@@ -134,6 +134,15 @@ def test_given_images_when_told_then_only_those_count_that_would_be_written(
     assert told.value("edge_eeprom_build_timestamp_seconds") == 1739275200
 
 
+def test_given_a_pi_3_when_told_then_it_is_not_asked_for_a_boot_loader(pi_0, capsys):
+    machine = pi_0.world.add_machine("1", model="Raspberry Pi 3 Model B Plus Rev 1.3")
+
+    told = page(machine)
+
+    assert not any(name.startswith("edge_eeprom") for name in told.names())
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("said", "built"),
     [

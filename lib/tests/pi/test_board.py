@@ -18,6 +18,7 @@ def read(machine, path):
 @pytest.mark.parametrize(
     ("model", "chip", "has_clock", "has_emmc"),
     [
+        ("Raspberry Pi 3 Model B Plus Rev 1.3", "bcm2837", False, False),
         ("Raspberry Pi 4 Model B Rev 1.5", "bcm2711", False, False),
         ("Raspberry Pi 5 Model B Rev 1.0", "bcm2712", True, False),
         ("Raspberry Pi Compute Module 4 Rev 1.1", "bcm2711", False, True),

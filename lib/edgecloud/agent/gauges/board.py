@@ -18,6 +18,8 @@ BATTERIES = "/sys/class/rtc/rtc*/battery_voltage"
 FIRMWARE = "/lib/firmware/raspberrypi"
 EEPROM_OPTIONS = "/etc/default/rpi-eeprom-update"
 
+_CHIP = re.compile(r"brcm,bcm(2711|2712)")
+"""Those whose boot loader lies in an EEPROM."""
 _TIMESTAMP = re.compile(r"^timestamp (\d+)$", re.MULTILINE)
 _DATE = re.compile(r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _IMAGE = re.compile(r"/pieeprom-(\d{4}-\d\d-\d\d)\.bin$")
@@ -57,14 +59,15 @@ def battery(machine: host.Host, place: Settings) -> Iterator[Sample]:
 
 def eeprom(machine: host.Host, place: Settings) -> Iterator[Sample]:
     """Yield when the boot loader was built, and whether a newer one is here."""
-    if not machine.exists(hardware.VCGENCMD):
+    chip = _CHIP.search(text(machine, COMPATIBLE))
+    if chip is None or not machine.exists(hardware.VCGENCMD):
         return
     command = (hardware.VCGENCMD, "bootloader_version")
     found = built(machine.run(command, timeout_s=QUERY_S).stdout)
     if found is None:
         return
     yield node.EEPROM.at(found.timestamp())
-    yield node.EEPROM_UPDATE.at(_newest(machine) > found.strftime("%Y-%m-%d"))
+    yield node.EEPROM_UPDATE.at(_newest(machine, chip[1]) > found.strftime("%Y-%m-%d"))
 
 
 def built(said: str) -> datetime.datetime | None:
@@ -78,9 +81,8 @@ def built(said: str) -> datetime.datetime | None:
     return moment.replace(tzinfo=datetime.timezone.utc)
 
 
-def _newest(machine: host.Host) -> str:
+def _newest(machine: host.Host, chip: str) -> str:
     """Return the date of the newest boot loader that Raspberry Pi's own program would write."""
-    chip = "2712" if "bcm2712" in text(machine, COMPATIBLE) else "2711"
     chosen = _RELEASE.search(text(machine, EEPROM_OPTIONS))
     folder = f"{FIRMWARE}/bootloader-{chip}/{chosen[1] if chosen else 'default'}"
     names = (_IMAGE.search(path) for path in machine.glob(f"{folder}/pieeprom-*.bin"))
