@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import time
 
-from edgecloud.lxd import daemon, transport
+from edgecloud.lxd import cluster, daemon, transport
 from edgelab import model, pi
 
 CHARM = pathlib.Path(__file__).parents[2] / "charms" / "edge-lxd"
@@ -23,6 +24,8 @@ class RealLxdHost(pi.PiHost):
     def __init__(self, machine, real):
         super().__init__(machine)
         self.real = real
+        self.delays = []
+        """Seconds by which the next joins are late, one after the other."""
 
     def run(self, command, *, timeout_s, stdin=None, env=None, check=True):
         """Run LXD's program for real; let the daemon follow what snapd does with its snap."""
@@ -48,6 +51,8 @@ class RealLxdHost(pi.PiHost):
         return transport.UnixSocket(self.real.folder / "unix.socket").open(timeout_s)
 
     def _lxd(self, words, timeout_s, stdin, check):
+        if words[0] == "init" and self.delays:
+            time.sleep(self.delays.pop(0))
         self.machine.world.calls.append(
             pi.Call(self.machine.id, ("lxd", *words), len(stdin or ""), 0, 0.0, 0.0)
         )
@@ -70,20 +75,28 @@ class RealSite(model.Model):
         super().__init__(folder, seed=seed)
         self.site = site
         self.real = {}
+        self.made = 0
         wanted = {"network": "br0", "disk": "boot", "storage-size": "256MiB", **config}
         self.add_application(APP, CHARM, config=wanted)
 
-    def add_pi(self):
-        """Add a unit on a machine of its own, with a daemon that nobody has started yet."""
-        number = len(self.world.machines)
-        real = self.site.daemon(f"{self.site.id}-{number}", listens=False)
-        real.stop()
+    def add_pi(self, prepare=None, delays=()):
+        """Add a unit on a machine of its own, with an empty daemon.
+
+        Args:
+            prepare: is given the daemon before the charm comes.
+            delays: seconds by which its first joins are late.
+        """
+        self.made += 1
+        real = self.site.daemon(f"{self.site.id}-{id(self)}-{self.made}", listens=False)
+        if prepare:
+            prepare(real)
         machine = self.add_machine(address=real.address.partition(":")[0])
         found = self.world.machines[machine]
         bridge = found.path("/sys/class/net/br0/bridge/stp_state")
         bridge.parent.mkdir(parents=True)
         bridge.write_text("0\n")
         host = RealLxdHost(found, real)
+        host.delays += delays
         found.host = lambda: host
         unit = self.add_unit(APP, machine)
         self.real[unit.name] = real
@@ -98,10 +111,41 @@ class RealSite(model.Model):
     def statuses(self):
         return {unit.name: unit.status.name for unit in self.units.values()}
 
+    def do(self, unit, action, **params):
+        """Run an action, and return its results."""
+        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
+        assert run.status == "completed", run.message
+        return run.results
+
+    def refused(self, unit, action, **params):
+        """Run an action, and return why it was refused."""
+        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
+        assert run.status == "failed", run.results
+        return run.message
+
+    def host(self, unit):
+        """Return a unit's machine."""
+        return self.world.machines[self.units[unit].machine].host()
+
+    def real_state(self, unit, name):
+        """Return a file that the charm remembers something in."""
+        return self.host(unit).read(f"/var/lib/edge-lxd/{name}")
+
+    def upgrade_snap(self, unit):
+        """Have snapd say that a machine has another build of the snap."""
+        snap = self.world.machines[self.units[unit].machine].snaps["lxd"]
+        self.world.store.publish("lxd", "5.21/edge", "arm64", "39000", "5.21.5-1")
+        snap.revision, snap.version = "39000", "5.21.5-1"
+        snap.versions["39000"] = "5.21.5-1"
+
+    def names(self, unit):
+        """Return the members as a unit's daemon sees them."""
+        return [one.name for one in cluster.members(self.api(unit))]
+
     def messages(self):
         return {unit.name: unit.status.message for unit in self.units.values()}
 
-    def plug(self, unit):
-        """Turn a machine's power off."""
+    def unplug(self, unit):
+        """Cut a machine's power."""
         self.real[unit].kill()
         self.power_off(self.units[unit].machine)
