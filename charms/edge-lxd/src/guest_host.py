@@ -16,6 +16,7 @@ INPUT = "/run/edge-input"
 
 _QUICK_S = 20.0
 _MISSING = 127
+_NOWHERE = "Command not found"
 # The file is gone before the command begins, so that whatever cuts it short leaves nothing.
 _FED = f'exec < {INPUT} || exit 1; rm -f {INPUT}; exec "$@"'
 
@@ -46,6 +47,9 @@ class GuestHost:
         except errors.UnfinishedError as error:
             raise subprocess.TimeoutExpired(list(command), timeout_s) from error
         except errors.LxdError as error:
+            # LXD makes a failure of its own of the shell's code for a program that is not there.
+            if _NOWHERE in str(error):
+                raise FileNotFoundError(2, "No such file or directory", command[0]) from error
             raise OSError(f"{self._instance}: {error}") from error
         finally:
             if stdin is not None:

@@ -40,6 +40,8 @@ class Facts:
     """Whether it has joined a cluster."""
     ready: bool = False
     """Whether it is Ready in that cluster, as its own credentials see it."""
+    version: str = ""
+    """Of its MicroK8s, such as ``1.35.2``."""
 
 
 def ensure_microk8s(node: machines.Host, channel: str) -> bool:
@@ -66,9 +68,11 @@ def look(node: machines.Host, name: str) -> Facts:
         worker = node.exists(_WORKER)
         launched = not node.glob(_LAUNCHING)
         ca = authority(node, worker=worker) if launched else ""
-    except OSError as error:
+        found = snap.info(node, SNAP)
+    except (OSError, snap.SnapError) as error:
         raise NodeError(f"{name} does not answer: {error}") from error
-    return Facts(ca, worker, worker and _is_ready(node, name))
+    version = found.version.lstrip("v") if found else ""
+    return Facts(ca, worker, worker and _is_ready(node, name), version)
 
 
 def authority(node: machines.Host, *, worker: bool) -> str:

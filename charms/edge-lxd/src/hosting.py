@@ -32,6 +32,7 @@ class Seen:
     ca: str
     worker: bool
     ready: bool
+    version: str = ""
 
 
 def members(unit: str, record: ClusterRecord) -> dict[str, Member]:
@@ -74,6 +75,7 @@ def report(
         role=cluster_join.WORKER,
         ca=seen.ca or None,
         attempt=last.number or None,
+        version=seen.version or None,
     )
     member = known.get(name)
     belongs = member is not None and member.state == JOINED
@@ -114,6 +116,12 @@ def publication(
 def may_go(going: Collection[str], known: Mapping[str, Member]) -> tuple[str, ...]:
     """Return the nodes that the cluster let go, or never knew; their instances may be deleted."""
     return tuple(name for name in going if name not in known)
+
+
+def refusal(unit: str, name: str, record: ClusterRecord) -> str:
+    """Return why the leader does not admit a node; empty if it does not refuse it."""
+    wanted = cluster_join.hosted_name(unit, pool_plan.hosted_as(unit, name))
+    return next((one.reason for one in record.refusals if one.unit == wanted), "")
 
 
 def is_astray(seen: Seen, record: ClusterRecord) -> bool:

@@ -188,7 +188,8 @@ class NodePool:
             self._waits.append(f"{name}: {e}")
             return True
         if not self._reports.get(name, NodeReport()).joined:
-            self._waits.append(f"{name} is joining")
+            why = hosting.refusal(self._pool.unit, name, self._record)
+            self._waits.append(f"{name}: {why}" if why else f"{name} is joining")
         return busy
 
     def _join_or_install(self, name: str) -> bool:
@@ -234,7 +235,7 @@ class NodePool:
         address = next((one.address for one in self._present if one.name == name), "")
         if not address:
             address = _address(instances.state(self._pool.client, name))
-        return Seen(address, facts.ca, facts.worker, facts.ready)
+        return Seen(address, facts.ca, facts.worker, facts.ready, facts.version)
 
     # --- letting go ----------------------------------------------------------------------------
 
@@ -242,8 +243,8 @@ class NodePool:
         """Say how the nodes are. What was said of one that was not looked at still holds."""
         there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}
         said = {name: report for name, report in self._said.items() if name in there}
-        reports = {**said, **self._reports}
-        self._end.publish(hosting.publication(self._pool.unit, reports, self._known, going))
+        self._reports = {**said, **self._reports}
+        self._end.publish(hosting.publication(self._pool.unit, self._reports, self._known, going))
 
     def _let_go(self, going: list[str]) -> None:
         """Delete what the cluster let go of, or never had."""
@@ -313,7 +314,7 @@ class NodePool:
         files.write_state(self._host, _replacing(self._pool.unit), document)
 
     def _outcome(self, size: int, built: pools.Outcome, over: str) -> Outcome:
-        joined = sum(1 for one in self._reports.values() if one.joined)
+        joined = sum(bool(one.joined and not one.leaving) for one in self._reports.values())
         return Outcome(
             size=size,
             joined=joined,

@@ -17,6 +17,7 @@ from edgecloud.interfaces.cluster_join import (
     JoinOffer,
     Member,
     NodeReport,
+    Refusal,
 )
 from edgelab import pi
 
@@ -321,6 +322,19 @@ def test_given_a_store_that_does_not_answer_when_a_hook_runs_then_it_is_said_and
 
     assert outcomes[0].waits_for
     assert site.until_settled(1).joined == 1
+
+
+def test_given_a_node_that_the_leader_refuses_when_a_hook_runs_then_its_reason_is_said(site):
+    for _ in range(2):
+        site.pool_now().act(1)
+        site.plane.pass_time()
+    refusal = Refusal(f"{UNIT}:1a", 1, 0.0, "Kubernetes 1.35.2 does not go with 1.34")
+    site.plane.now = dataclasses.replace(site.plane.now, refusals=(refusal,))
+
+    outcome = site.pool_now().act(1)
+
+    assert outcome.waits_for == f"{FIRST}: {refusal.reason}"
+    assert site.plane.said.hosted[0].report.version == "1.35.2"
 
 
 def test_given_a_join_that_fails_when_hooks_run_then_the_error_is_told_and_a_new_offer_used(site):
