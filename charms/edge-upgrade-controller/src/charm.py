@@ -17,6 +17,7 @@ import site_status
 from edgecloud import host as machines
 from edgecloud.host import failures, systemd
 from edgecloud.interfaces import health_gate, node_upgrade
+from edgecloud.metrics import site_upgrade
 from edgecloud.rollout import intent, inventory, ledger, messages, plan, site
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         """Read the books and the site, decide, write both back."""
         if self.unit.is_leader() and self._peers is not None and not self._books.problem:
             self._decide(self._take_plan(self._books))
+        self._measure()
 
     def _take_plan(self, books: site_books.Books) -> site_books.Books:
         """Accept the plan of the option, where plans may start by themselves."""
@@ -133,6 +135,21 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             systemd.arm(self._host, name, after_s, systemd.dispatch_command(self.unit.name))
         except (failures.WorkloadError, OSError) as e:
             logger.warning("no wake-up but update-status: %s", e)
+
+    def _measure(self) -> None:
+        """Let the leader's machine say in numbers where the site stands, and no other's."""
+        import site_metrics  # No action needs it.
+
+        text = ""
+        if self.unit.is_leader():
+            text = site_metrics.text(self._facts, (self._written or self._books).chain)
+        try:
+            if text:
+                self._host.write(site_upgrade.TEXTFILE, text)
+            else:
+                self._host.remove(site_upgrade.TEXTFILE)
+        except OSError as e:
+            logger.warning("no metrics of the site: %s", e)
 
     # --- actions -----------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from edgecloud.metrics import exposition, node
+from edgecloud.metrics import exposition, node, site_upgrade
 from edgecloud.rollout import messages
 
+ALL = (*node.METRICS, *site_upgrade.METRICS)
 PAGE = pathlib.Path(__file__).parents[3] / "docs/reference/metrics.md"
 
 
@@ -18,19 +19,26 @@ def row(metric):
     return f"| `{metric.name}` | {labels} | {metric.kind} | {metric.help} |"
 
 
-def section():
-    _, _, rest = PAGE.read_text().partition("## Written by edge-node\n")
+def section(who="edge-node"):
+    _, _, rest = PAGE.read_text().partition(f"## Written by {who}\n")
     return rest.partition("\n## ")[0]
 
 
-def test_given_the_page_when_compared_then_it_lists_every_metric_and_no_other():
-    listed = [line for line in section().splitlines() if re.match(r"\| `\w+` \|.*\| \w+ \|", line)]
+@pytest.mark.parametrize(
+    ("who", "metrics"),
+    [("edge-node", node.METRICS), ("edge-upgrade-controller", site_upgrade.METRICS)],
+    ids=["edge-node", "edge-upgrade-controller"],
+)
+def test_given_the_page_when_compared_then_it_lists_every_metric_and_no_other(who, metrics):
+    lines = section(who).splitlines()
 
-    assert listed == [row(metric) for metric in node.METRICS]
+    listed = [line for line in lines if re.match(r"\| `\w+` \|.*\| \w+ \|", line)]
+
+    assert listed == [row(metric) for metric in metrics]
 
 
 def test_given_the_catalogue_when_looked_at_then_no_name_is_there_twice():
-    assert len(exposition.by_name(node.METRICS)) == len(node.METRICS)
+    assert len(exposition.by_name(ALL)) == len(ALL)
 
 
 @pytest.mark.parametrize("status", [status.value for status in messages.Status])
@@ -38,7 +46,7 @@ def test_given_any_status_of_a_node_when_looked_up_then_the_page_has_it(status):
     assert f"`{status}`" in section()
 
 
-@pytest.mark.parametrize("metric", node.METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 def test_given_a_metric_when_named_then_it_follows_the_rules_of_prometheus(metric):
     assert re.fullmatch(r"(edge|upgrade)(_[a-z0-9]+)+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind == exposition.COUNTER)
@@ -46,7 +54,7 @@ def test_given_a_metric_when_named_then_it_follows_the_rules_of_prometheus(metri
 
 
 def test_given_a_sample_of_each_when_written_then_promtool_where_it_is_has_no_complaint():
-    samples = [metric.at(1, **dict.fromkeys(metric.labels, "x")) for metric in node.METRICS]
+    samples = [metric.at(1, **dict.fromkeys(metric.labels, "x")) for metric in ALL]
     text = exposition.write(samples)
     checker = shutil.which("promtool")
     command = (checker, "check", "metrics") if checker else ("cat", "/dev/null")

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from edgecloud.metrics import node
+from edgecloud.metrics import node, site_upgrade
 
 CAPTURED = pathlib.Path(__file__).parent / "captured"
 
@@ -24,7 +24,8 @@ def known():
         for line in file.read_text().splitlines()
         if not line.startswith("#")
     }
-    return captured | {metric.name for metric in node.METRICS}
+    ours = (*node.METRICS, *site_upgrade.METRICS)
+    return captured | {metric.name for metric in ours}
 
 
 def asked(expression):

@@ -1,0 +1,70 @@
+"""Say in numbers where a site's upgrade stands, for its monitor. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import site_status
+from edgecloud.metrics import exposition
+from edgecloud.metrics import site_upgrade as names
+from edgecloud.rollout import audit, grant, ledger, messages, plan, waves, window
+
+_GATES = {ledger.Verdict.PASS: 1, ledger.Verdict.FAIL: 0}
+
+
+def text(facts: site_status.Facts, chain: Sequence[audit.Record]) -> str:
+    """Return the whole text file."""
+    samples = list(_of_chain(chain))
+    if facts.rollout is not None and facts.accepted is not None:
+        samples += _of_rollout(facts.rollout)
+        samples += _of_site(facts, facts.rollout, facts.accepted)
+    return exposition.write(samples)
+
+
+def _of_chain(chain: Sequence[audit.Record]) -> Iterator[exposition.Sample]:
+    if chain:
+        yield names.CHANGED.at(float(chain[-1].entry.get("at", 0)))
+        yield names.RECORDS.at(chain[-1].seq)
+        yield names.INTACT.at(audit.first_bad(chain) is None)
+
+
+def _of_rollout(rollout: ledger.Rollout) -> Iterator[exposition.Sample]:
+    entries = rollout.entries.values()
+    there = [entry for entry in entries if not entry.released]
+    yield names.PLAN.at(
+        1, plan=rollout.plan_id, generation=str(rollout.generation), digest=rollout.digest[:12]
+    )
+    for phase in ledger.Phase:
+        yield names.PHASE.at(rollout.phase is phase, phase=phase.value)
+    statuses = Counter(entry.status for entry in there)
+    for status in messages.Status:
+        yield names.NODES.at(statuses[status], status=status.value)
+    yield names.PAUSED.at(bool(rollout.paused))
+    yield names.DONE.at(sum(entry.step >= len(rollout.steps) for entry in there))
+    yield names.GRANTED.at(sum(entry.holds_slot for entry in there))
+    yield names.FAILED.at(sum(entry.failed for entry in there))
+    yield names.QUARANTINED.at(statuses[messages.Status.QUARANTINED])
+    yield names.DEBT.at(sum(entry.debt for entry in there))
+
+
+def _of_site(
+    facts: site_status.Facts, rollout: ledger.Rollout, accepted: plan.Plan
+) -> Iterator[exposition.Sample]:
+    site = ledger.Site(rollout, facts.sight)
+    account = grant.open_account(site, accepted, rollout.entries, facts.now)
+    yield names.UNAVAILABLE.at(len(account.taken))
+    yield names.BUDGET.at(waves.count(accepted.limits.max_unavailable, account.total))
+    if facts.sight.voters:
+        answering = len(facts.sight.answering & facts.sight.voters)
+        yield names.VOTERS.at(answering)
+        yield names.SLACK.at(answering - grant.majority(len(facts.sight.voters)))
+    minors = [minor.minor for name in rollout.members if (minor := grant.minor_of(site, name))]
+    if minors:
+        yield names.SKEW.at(max(minors) - min(minors))
+    for name, verdict in facts.sight.gates.items():
+        yield names.GATE.at(_GATES.get(verdict, -1), gate=name)
+    remaining = window.remaining(accepted.calendar, facts.now)
+    yield names.WINDOW.at(remaining > 0)
+    if accepted.calendar.windows:
+        yield names.REMAINING.at(remaining)

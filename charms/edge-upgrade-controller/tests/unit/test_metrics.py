@@ -1,0 +1,112 @@
+"""What the leader's machine says in numbers of the site's upgrade."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+
+from edgecloud.metrics import site_upgrade
+
+ONE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+
+def measured(site):
+    """Return the value of each series on the machine."""
+    host = site.world.machines["0"].host()
+    text = host.read(site_upgrade.TEXTFILE) if host.exists(site_upgrade.TEXTFILE) else ""
+    return {
+        name.removeprefix("upgrade_site_") + (f"{{{labels}}}" if labels else ""): float(value)
+        for name, labels, value in ONE.findall(text)
+    }
+
+
+def test_given_a_granted_canary_when_measured_then_plan_phase_and_budget_are_told(site):
+    digest = site.start()
+    site.round()
+
+    found = measured(site)
+
+    assert found[f'plan_info{{plan="k8s-135",generation="1",digest="{digest[:12]}"}}'] == 1
+    assert found['phase{phase="active"}'] == 1
+    assert found['phase{phase="held"}'] == 0
+    assert (found["granted_nodes"], found["unavailable_nodes"], found["budget_nodes"]) == (1, 1, 1)
+    assert (found["voters_answering"], found["voters_slack"]) == (3, 1)
+    assert (found["window_open"], found["audit_intact"]) == (1, 1)
+    assert "window_remaining_seconds" not in found
+
+
+def test_given_an_upgrade_that_is_over_when_measured_then_all_are_done(site):
+    site.start()
+    site.rounds()
+
+    found = measured(site)
+
+    assert (found['phase{phase="completed"}'], found["done_nodes"]) == (1, 3)
+    assert (found["skew_minors"], found["debt_nodes"], found["failed_nodes"]) == (0, 0, 0)
+
+
+def test_given_a_canary_that_fails_when_measured_then_it_is_counted(site):
+    site.actors["pi-0"].broken = True
+    site.start()
+    site.rounds()
+
+    found = measured(site)
+
+    assert (found['phase{phase="held"}'], found["failed_nodes"]) == (1, 1)
+    assert found['nodes{status="rolled-back"}'] == 1
+
+
+def test_given_a_window_when_measured_then_it_says_whether_it_is_open(site):
+    site.start(windows=[{"start": "00:00", "length": "30m", "tz": "UTC"}])
+    site.event()
+
+    found = measured(site)
+
+    assert (found["window_open"], found["window_remaining_seconds"]) == (0, 0)
+
+
+def test_given_books_that_were_changed_when_measured_then_the_chain_is_not_whole(site):
+    site.start()
+    chain = site.peers.local_app_data["chain"].replace("accepted", "accepted by me", 1)
+    bag = {**site.peers.local_app_data, "chain": chain}
+    site.peers = dataclasses.replace(site.peers, local_app_data=bag)
+
+    site.event()
+
+    assert measured(site)["audit_intact"] == 0
+
+
+def test_given_a_unit_that_leads_no_more_when_measured_then_its_file_goes(site):
+    site.start()
+
+    site.event(leader=False)
+
+    assert measured(site) == {}
+
+
+def test_given_no_plan_when_measured_then_nothing_is_claimed(site):
+    site.event()
+
+    assert measured(site) == {}
+
+
+def test_given_a_machine_that_cannot_write_when_measured_then_the_hook_goes_on(site, monkeypatch):
+    site.start()
+    host = site.world.machines["0"].host()
+    monkeypatch.setattr(
+        type(host), "write", lambda *_, **__: (_ for _ in ()).throw(OSError("full"))
+    )
+
+    assert site.event().status.name == "active"
+
+
+def test_given_a_whole_file_when_checked_then_promtool_where_it_is_has_no_complaint(site):
+    site.start()
+    site.round()
+    text = site.world.machines["0"].host().read(site_upgrade.TEXTFILE)
+    checker = shutil.which("promtool")
+    command = (checker, "check", "metrics") if checker else ("cat", "/dev/null")
+
+    checked = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
