@@ -163,6 +163,17 @@ def test_given_a_quiet_machine_when_told_again_then_the_journal_is_not_read(sing
     assert after.labelled("upgrade_node_state") == before.labelled("upgrade_node_state")
 
 
+def test_given_a_journal_that_cannot_be_read_when_told_then_the_report_is_all_the_same(single):
+    single.upgrade(0)
+    single.machine(0).path(paths.JOURNAL).unlink()
+    single.machine(0).path(paths.JOURNAL).mkdir()
+
+    told = page(single.host(0))
+
+    assert state(told) == "soaking"
+    assert "upgrade_audit_intact" not in told.names()
+
+
 def test_given_a_plan_that_is_gone_when_told_then_only_its_name_is_missing(single):
     single.upgrade(0)
     (kept,) = single.host(0).glob(f"{paths.PLANS}/*.json")

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from edgecloud import host
 from edgecloud.agent import hardware, paths
-from edgecloud.agent.gauges.source import stamp
+from edgecloud.agent.gauges.source import stamp, text
 from edgecloud.host import files
 from edgecloud.metrics import exposition, node
 from edgecloud.metrics.exposition import Sample
@@ -29,8 +29,8 @@ class Kept:
 
     def __init__(self, machine: host.Host):
         self._machine, self._now = machine, machine.now()
-        self._era = f"{hardware.boot_id(machine)} {stamp(machine, [paths.SETTINGS])}"
-        former = files.read_state(machine, PATH)
+        self._era = f"{text(machine, hardware.BOOT_ID)} {stamp(machine, [paths.SETTINGS])}"
+        former = _former(machine)
         known = former.get("answers") if former.get("era") == self._era else None
         self._answers = cast("dict[str, Any]", known if isinstance(known, dict) else {})
 
@@ -66,8 +66,14 @@ class Kept:
     def write(self) -> None:
         """Keep all this for the next run."""
         document = {"era": self._era, "answers": self._answers}
-        text = json.dumps(document, sort_keys=True) + "\n"
-        self._machine.write(PATH, text, mode=0o600)
+        self._machine.write(PATH, json.dumps(document, sort_keys=True) + "\n", mode=0o600)
+
+
+def _former(machine: host.Host) -> dict[str, Any]:
+    try:
+        return files.read_state(machine, PATH)
+    except OSError:
+        return {}
 
 
 def _sample(name: str, value: float, labels: list[str]) -> Sample:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgecloud import host
 from edgecloud.agent import paths
@@ -27,22 +27,36 @@ def vetoed(machine: host.Host, place: Settings) -> Iterator[Sample]:
     yield node.VETOED.at(machine.exists(paths.VETO))
 
 
-def told_by(machine: host.Host, place: Settings) -> list[str]:
-    """Return the files that tell of an upgrade."""
+def report_files(machine: host.Host, place: Settings) -> list[str]:
+    """Return the file that says how an upgrade stands."""
+    return [paths.OUTBOX]
+
+
+def report(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield how this machine's upgrade stands; nothing before the agent's first report."""
+    said = _reported(machine)
+    if not said:
+        return
+    from edgecloud.rollout import messages
+
+    found = messages.read_report(said)
+    yield from _plan(machine, found.digest, found.part)
+    for status in messages.Status:
+        yield node.STATE.at(found.status is status, state=status.value)
+
+
+def journal_files(machine: host.Host, place: Settings) -> list[str]:
+    """Return the files that say how it came to that."""
     return [paths.OUTBOX, *JOURNALS]
 
 
-def upgrade(machine: host.Host, place: Settings) -> Iterator[Sample]:
-    """Yield how this machine's upgrade stands; nothing before the agent's first report."""
-    said = files.read_state(machine, paths.OUTBOX)
-    if "report" not in said:
+def history(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield what the journal says of the upgrade, and whether it can be believed."""
+    said = _reported(machine)
+    if not said:
         return
-    from edgecloud.rollout import audit, messages, state
+    from edgecloud.rollout import audit, state
 
-    report = messages.read_report(said["report"])
-    yield from _plan(machine, report.digest, report.part)
-    for status in messages.Status:
-        yield node.STATE.at(report.status is status, state=status.value)
     entries = _entries(machine)
     last = entries[-1].node if entries else state.Node(place.name)
     yield node.CORDONED.at(last.cordon is state.Cordon.OURS)
@@ -52,8 +66,14 @@ def upgrade(machine: host.Host, place: Settings) -> Iterator[Sample]:
         yield node.STATE_SINCE.at(since)
     links = [entry.link for entry in entries if entry.link]
     # The report was written after the link whose hash it carries: without it, the end is gone.
-    is_whole = not report.head or any(link.hash == report.head for link in links)
+    head = said.get("head", "")
+    is_whole = not head or any(link.hash == head for link in links)
     yield node.AUDIT.at(is_whole and audit.first_bad(links) is None)
+
+
+def _reported(machine: host.Host) -> dict[str, Any]:
+    found = files.read_state(machine, paths.OUTBOX).get("report")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _plan(machine: host.Host, digest: str, part: str) -> Iterator[Sample]:

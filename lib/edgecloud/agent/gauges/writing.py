@@ -36,7 +36,8 @@ SOURCES = (
     Source("certificates", software.certificates, _HOUR_S, software.certificate_files),
     Source("kubernetes", cluster.kubernetes, 180),
     Source("datastore", cluster.datastore, 300),
-    Source("upgrade", upgrade.upgrade, _HOUR_S, upgrade.told_by),
+    Source("report", upgrade.report, _HOUR_S, upgrade.report_files),
+    Source("journal", upgrade.history, _HOUR_S, upgrade.journal_files),
     Source("slots", upgrade.slots, _HOUR_S, upgrade.boot_files),
     Source("vetoed", upgrade.vetoed),
 )
