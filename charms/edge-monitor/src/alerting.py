@@ -6,7 +6,7 @@ Both work with the uplink down. What could not be delivered is tried again until
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ PORT = 19093
 URL = f"http://127.0.0.1:{PORT}"
 CONFIG = "/etc/edge-monitor/alertmanager.yml"
 
+AUTHORITY = "elsewhere-ca.pem"
 WATCHDOG = "Watchdog"
 EVALUATE_S = 30
 
@@ -124,7 +125,12 @@ def manager(known: Collection[str]) -> daemons.Daemon:
 
 
 def evaluator(
-    known: Collection[str], *, interval_s: int, labels: Mapping[str, str]
+    known: Collection[str],
+    *,
+    interval_s: int,
+    labels: Mapping[str, str],
+    elsewhere: Sequence[str] = (),
+    authority: str = "",
 ) -> daemons.Daemon:
     """Return how this version of vmalert is run.
 
@@ -132,11 +138,12 @@ def evaluator(
         known: the options that the program has.
         interval_s: between two looks at each rule.
         labels: put on every alert.
+        elsewhere: further Alertmanagers that are told.
+        authority: file with those whom to trust there; empty for those of the machine.
     """
     wanted = {
         "rule": f"{RULES}/*.rules",
         "datasource.url": store.URL,
-        "notifier.url": URL,
         # Written back: a gate asks for alerts as it asks for anything else.
         "remoteWrite.url": store.URL,
         # What was pending or firing before a restart goes on from there.
@@ -150,10 +157,16 @@ def evaluator(
     }
     words = [f"-{key}={value}" for key, value in wanted.items() if key in known]
     words += [f"-external.label={name}={value}" for name, value in sorted(labels.items())]
+    words += [f"-notifier.url={url}" for url in (URL, *elsewhere)]
+    trusted = f"{daemons.CREDENTIALS}/{AUTHORITY}" if authority and elsewhere else ""
+    if trusted:
+        # vmalert matches them with the addresses by their order; ours speaks plain HTTP.
+        words += ["-notifier.tlsCAFile=", *(f"-notifier.tlsCAFile={trusted}" for _ in elsewhere)]
     return daemons.Daemon(
         name=RULES_NAME,
         purpose="Alerts of this site, raised",
         command=(RULES_PROGRAM, *words),
+        secrets={AUTHORITY: authority} if trusted else {},
         after=(f"{store.NAME}.service", f"{NAME}.service"),
         memory_mb=96,
     )

@@ -22,7 +22,7 @@ import remotes
 import targets
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
-from edgecloud.interfaces import cos_agent, health_gate
+from edgecloud.interfaces import cos_agent, health_gate, stack
 from edgecloud.telemetry import packages
 
 Read = TypeVar("Read")
@@ -46,6 +46,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._host = machines.this()
         self._targets = cos_agent.CosAgentConsumer(self, TARGETS)
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
+        self._stack = stack.ObservabilityStack(self)
         self._unfit: list[str] = []
         self._troubles: list[str] = []
 
@@ -62,6 +63,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on[TARGETS].relation_broken,
             self.on[HEALTH_GATE].relation_created,
             self.on[HEALTH_GATE].relation_changed,
+            *self._stack.events(),
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.secret_remove, self._on_secret_remove)
@@ -80,6 +82,10 @@ class EdgeMonitorCharm(ops.CharmBase):
         keeps = options.mode != monitor_options.AGENT
         if self.unit.is_leader() and self._gate.related and self._is_up and keeps:
             self._attempt(self._offer_gate)
+        if self.unit.is_leader() and self._stack.related:
+            self._stack.offer(
+                rules=monitor_host.shipped_rules(), dashboards=monitor_host.shipped_dashboards()
+            )
 
     def _install(self) -> None:
         if packages.missing(self._host, PACKAGES):
@@ -99,6 +105,8 @@ class EdgeMonitorCharm(ops.CharmBase):
                 charm=str(self.charm_dir),
                 receivers=receivers or alerting.Receivers(),
                 credentials=credentials or remotes.Credentials(),
+                alertmanagers=self._stack.alertmanagers(),
+                authorities=self._stack.authorities(),
             )
             monitor_host.ensure(self._host, site, size)
 
@@ -192,7 +200,9 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _checked(self) -> tuple[monitor_options.MonitorOptions | None, tuple[str, ...]]:
         """The options, or what is wrong with them."""
         try:
-            return self.load_config(monitor_options.MonitorOptions), ()
+            related = self._stack.stores()
+            options = self.load_config(monitor_options.MonitorOptions, related_stores=related)
+            return options, ()
         except monitor_options.OptionError as e:
             return None, e.problems
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import alerting
 import authority
@@ -30,6 +31,7 @@ KEPT_HERE = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME)
 ALL = (*KEPT_HERE, FORWARDER, exporter.NAME)
 SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 """The rules that come with this charm."""
+DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
 
 _SECRET = 0o600
 
@@ -47,6 +49,10 @@ class Site:
     """Folder of this charm on the machine."""
     receivers: alerting.Receivers = field(default_factory=alerting.Receivers)
     credentials: remotes.Credentials = field(default_factory=remotes.Credentials)
+    alertmanagers: tuple[str, ...] = ()
+    """Elsewhere, related by Juju."""
+    authorities: str = ""
+    """To trust there, as PEM."""
 
 
 def look(host: hosts.Host) -> Machine:
@@ -146,6 +152,20 @@ def rules(site: Site) -> dict[str, str]:
     return {**found, "heartbeat.rules": alerting.heartbeat(site.plan.expected)}
 
 
+def shipped_rules() -> dict[str, Any]:
+    """Return the rules that come with this charm, read, for whoever evaluates them elsewhere."""
+    import yaml  # Only who hands them on pays for it.
+
+    # The heartbeat tells that rules are evaluated here; elsewhere it would tell nothing of us.
+    files = [path for path in SHIPPED.glob("*.rules") if path.name != "heartbeat.rules"]
+    return {path.name: yaml.safe_load(path.read_text("utf-8")) for path in files}
+
+
+def shipped_dashboards() -> dict[str, str]:
+    """Return the dashboards that come with this charm."""
+    return {path.name: path.read_text("utf-8") for path in DASHBOARDS.glob("*.json")}
+
+
 def _ensure_exporter(host: hosts.Host) -> None:
     host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
     known = packages.options(host, exporter.PROGRAM)
@@ -172,7 +192,13 @@ def _ensure_store(host: hosts.Host, site: Site, size: Size) -> None:
 
 def _ensure_forwarder(host: hosts.Host, site: Site) -> None:
     """Ensure what scrapes in the store's place where samples go to other stores as well."""
-    stores = remotes.ensure(host, site.options.stores, site.credentials)
+    trusted = remotes.trust(host, site.authorities)
+    named = remotes.addresses(site.options.remote_stores)
+    stores = (
+        *remotes.ensure(host, named, site.credentials),
+        # An operator's password is for the stores that the operator named, and for no other.
+        *(forwarder.Remote(url, ca_file=trusted) for url in site.options.related_stores),
+    )
     if not stores:
         return
     near = () if site.options.mode == AGENT else (forwarder.Remote(f"{store.URL}/api/v1/write"),)
@@ -186,6 +212,7 @@ def _ensure_forwarder(host: hosts.Host, site: Site) -> None:
     )
     daemon = forwarder.daemon(wanted, packages.options(host, forwarder.PROGRAM))
     secrets = {**site.plan.lent, "password": remotes.PASSWORD, "ca": remotes.CA}
+    secrets["related"] = remotes.RELATED_CA
     daemons.ensure(host, daemon, fingerprint(text, *_texts(host, secrets)))
 
 
@@ -211,8 +238,11 @@ def _ensure_alerting(host: hosts.Host, site: Site) -> None:
         packages.options(host, alerting.RULES_PROGRAM),
         interval_s=min(alerting.EVALUATE_S, site.options.scrape_interval),
         labels=site.options.labels,
+        elsewhere=site.alertmanagers,
+        authority=remotes.trust(host, site.authorities),
     )
-    daemons.ensure(host, evaluator, fingerprint(*(wanted[name] for name in sorted(wanted))))
+    texts = [*(wanted[name] for name in sorted(wanted)), site.authorities]
+    daemons.ensure(host, evaluator, fingerprint(*texts))
 
 
 def _ensure_door(host: hosts.Host, site: Site) -> None:

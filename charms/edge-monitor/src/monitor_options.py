@@ -45,6 +45,8 @@ class MonitorOptions:
     remote_credentials: Any = None
     """Likewise."""
     buffer_mb: int = 1024
+    related_stores: tuple[str, ...] = ()
+    """Not an option: the stores that Juju relates, known in the same hook."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -59,7 +61,7 @@ class MonitorOptions:
     @property
     def stores(self) -> list[str]:
         """The stores elsewhere that samples are forwarded to."""
-        return remotes.addresses(self.remote_stores)
+        return [*remotes.addresses(self.remote_stores), *self.related_stores]
 
     def wish(self) -> sizing.Wish:
         """Return what the store is asked to bear."""

@@ -10,6 +10,8 @@ from edgecloud import host as hosts
 from edgecloud.telemetry import forwarder
 
 PASSWORD = "/etc/edge-monitor/remote.password"
+RELATED_CA = "/etc/edge-monitor/related-ca.pem"
+"""The authorities that came by a relation."""
 CA = "/etc/edge-monitor/remote-ca.pem"
 
 KEYS = frozenset({"username", "password", "token", "ca"})
@@ -84,3 +86,12 @@ def ensure(
         )
         for url in urls
     )
+
+
+def trust(host: hosts.Host, authorities: str) -> str:
+    """Return the file with the authorities of related stores; empty if there are none."""
+    if not authorities:
+        host.remove(RELATED_CA)
+        return ""
+    host.write(RELATED_CA, authorities.strip() + "\n", mode=0o600)
+    return RELATED_CA

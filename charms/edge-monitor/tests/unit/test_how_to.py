@@ -62,6 +62,17 @@ def test_given_actions_of_the_how_tos_when_looked_up_then_the_charms_have_them()
         assert action in yaml.safe_load(file.read_text())["actions"]
 
 
+def test_given_endpoints_of_the_how_tos_when_looked_up_then_the_charm_has_them():
+    text = (DOCS / "connect-cos.md").read_text() + (DOCS / "write-a-gate.md").read_text()
+    charm = yaml.safe_load((stories.RULES.parents[1] / "charmcraft.yaml").read_text())
+
+    named = set(re.findall(r"integrate edge-monitor:([\w-]+)", text))
+    options = set(re.findall(r"juju config edge-monitor ([\w-]+)=", text))
+    assert named == {"send-remote-write", "grafana-dashboard", "health-gate"}
+    assert named <= set(charm["provides"]) | set(charm["requires"])
+    assert options <= set(charm["config"]["options"])
+
+
 def test_given_the_port_of_the_store_when_compared_then_the_how_to_has_it():
     import store
 
