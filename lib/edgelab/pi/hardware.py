@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 from edgelab.pi import board, durations, files
+from edgelab.pi.lxd import daemon as lxd
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -71,12 +72,13 @@ def make_tree(machine: machines.Machine) -> None:
         files.write(machine, "/dev/kmsg", "")
         if machine.arch == "arm64":
             _boot_files(machine)
+    elif machine.container_of in machine.world.machines:
+        lxd.plug(machine.world.machines[machine.container_of])
 
 
 def boot(machine: machines.Machine) -> None:
     """Come up after a power cut: transient timers are gone, enabled services start."""
     from edgelab.pi import services, snapd, systemd, timers
-    from edgelab.pi.lxd import daemon as lxd
 
     machine.boots += 1
     machine.booted_at = machine.world.clock.now()
@@ -98,7 +100,6 @@ def _keep_time(machine: machines.Machine) -> None:
 def lose_power(machine: machines.Machine) -> None:
     """Stop all that ran, at once."""
     from edgelab.pi import services, snapd, timers
-    from edgelab.pi.lxd import daemon as lxd
 
     machine.path(SYNCHRONISED).unlink(missing_ok=True)
     snapd.suspend(machine)
@@ -140,6 +141,7 @@ def _kernel(machine: machines.Machine) -> dict[str, str]:
         "30 1 179:2 / / rw,relatime - ext4 /dev/mmcblk0p2 rw\n",
         "/proc/sys/kernel/random/boot_id": _boot_id(machine),
         "/proc/sys/kernel/arch": _KERNEL_ARCHES.get(machine.arch, machine.arch) + "\n",
+        "/proc/net/route": "Iface\tDestination\tGateway\neth0\t00000000\t0100140A\n",
         "/proc/loadavg": "0.20 0.15 0.10 1/200 1000\n",
         "/proc/cpuinfo": "".join(f"processor\t: {core}\n\n" for core in range(machine.cores)),
     }

@@ -24,6 +24,8 @@ def overlay(name: str) -> pathlib.Path:
     [
         ("edge-cloud", ()),
         ("single-pi", ()),
+        ("lxd-lab", ()),
+        ("lxd-lab", ("two-storey",)),
         *(("edge-cloud", (name,)) for name in TRIPLE),
         *(("single-pi", (name,)) for name in SINGLE),
         ("edge-cloud", ("workers", "charmhub")),

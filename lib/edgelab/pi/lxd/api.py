@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from edgelab.pi.lxd import state
+from edgelab.pi.lxd import daemon, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -118,6 +118,8 @@ def run(process: processes.Process) -> int:
         return 0
     try:
         reply = routes.find(request)(request)
+        if request.method != "GET":
+            daemon.plug(request.machine)
     except ApiError as error:
         process.put(_refusal(error.status, str(error)))
     except OperationFailed as error:

@@ -102,6 +102,20 @@ def sync(world: worlds.World) -> None:
             files.remove(machine, SOCKET)
 
 
+def plug(host: machines.Machine) -> None:
+    """Give the containers on a host the devices that the profile ``default`` has for them.
+
+    A device is there at once; keys such as ``security.nesting`` count from the next start.
+    """
+    if host.lxd is None:
+        return
+    profile = state.of(host)[1].objects.get("profiles/default/default", {})
+    paths = [str(one.get("path", "")) for one in profile.get("devices", {}).values()]
+    for machine in host.world.machines.values():
+        if machine.container_of == host.id and "/dev/kmsg" in paths:
+            files.write(machine, "/dev/kmsg", "")
+
+
 def version(machine: machines.Machine) -> str:
     """Return the release, as the API shows it."""
     return machine.snaps["lxd"].version.partition("-")[0]
