@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import math
-import ssl
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from edgecloud import host as machines
+from edgecloud.host import web
 from edgecloud.interfaces import health_gate
 from edgecloud.rollout import ledger, terms
 
@@ -25,7 +25,6 @@ TYPES = ("alerts", "promql")
 ONE_S = 3
 ALL_S = 9
 FRESH_S = 120
-LARGEST = 2**20
 
 
 class GateError(Exception):
@@ -77,22 +76,16 @@ def query(gate: terms.Gate, access: health_gate.Access) -> str:
 
 def fetch(access: health_gate.Access, text: str) -> Any:
     """Return what the monitor answers to a query; raise :class:`GateError` if it does not."""
-    if urllib.parse.urlsplit(access.url).scheme not in ("http", "https"):
-        raise GateError(f"{access.url} is not an address that can be asked")
     address = f"{access.url.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
-    request = urllib.request.Request(address)
+    headers = dict[str, str]()
     if access.username:
         pair = f"{access.username}:{access.password}".encode()
-        request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode()}")
-    # The monitor is on this site: no proxy stands between.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     try:
-        if address.startswith("https:"):
-            context = ssl.create_default_context(cadata=access.ca or None)
-            handlers.append(urllib.request.HTTPSHandler(context=context))
-        opener = urllib.request.build_opener(*handlers)
-        with opener.open(request, timeout=ONE_S) as answer:
-            return json.loads(answer.read(LARGEST))
+        found = web.fetch(
+            machines.this(), address, headers=headers, authority=access.ca, timeout_s=ONE_S
+        )
+        return json.loads(found)
     except (OSError, ValueError) as e:
         raise GateError(f"the monitor does not answer: {e}") from e
 

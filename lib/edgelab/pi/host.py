@@ -8,7 +8,7 @@ import subprocess
 import typing
 from collections.abc import Mapping, Sequence
 
-from edgelab.pi import faults, files
+from edgelab.pi import faults, files, monitoring
 from edgelab.pi.lxd import wire
 
 if typing.TYPE_CHECKING:
@@ -38,6 +38,11 @@ class PiHost:
         if check:
             result.check_returncode()
         return result
+
+    def fetch(self, url: str, headers: Mapping[str, str], authority: str) -> bytes:
+        """Return what a machine of this world serves. Raises ``OSError`` if none does."""
+        self._need_power()
+        return monitoring.fetch(self.machine, url, headers, authority)
 
     def read(self, path: str) -> str:
         """Return a text file."""

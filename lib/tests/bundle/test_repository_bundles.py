@@ -28,6 +28,7 @@ def overlay(name: str) -> pathlib.Path:
         ("lxd-lab", ("two-storey",)),
         *(("edge-cloud", (name,)) for name in TRIPLE),
         *(("single-pi", (name,)) for name in SINGLE),
+        ("edge-cloud", ("monitor",)),
         ("edge-cloud", ("workers", "charmhub")),
         ("edge-cloud", ("charmhub", "workers")),
         ("edge-cloud", ("amd64", "charmhub")),

@@ -1,0 +1,152 @@
+"""What the monitor's stand-in answers: as the charm's files say, and no more than it can."""
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+
+import pytest
+
+from edgelab import pi
+from edgelab.pi import monitoring, promql
+
+DATA = [
+    ({"__name__": "up", "app": "a", "unit": "a/0"}, 1.0),
+    ({"__name__": "up", "app": "a", "unit": "a/1"}, 0.0),
+    ({"__name__": "up", "app": "b-c", "unit": "b/0"}, 1.0),
+    ({"__name__": "ALERTS", "alertname": "Watchdog", "alertstate": "firing"}, 1.0),
+]
+
+
+def values(query):
+    found = promql.answer(query, lambda: DATA)
+    return found.value if isinstance(found, promql.Number) else [value for _, value in found]
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("up", [1, 0, 1]),
+        ('up{app="a"}', [1, 0]),
+        ('up{app!="a"}', [1]),
+        ('up{app=~"a|b-c",unit=~".*/0"}', [1, 1]),
+        ('up{app="typo"}', []),
+        ("sum(up)", [2]),
+        ("count(up == 1)", [2]),
+        ("count by (app) (up)", [2, 1]),
+        ("sum(min by (app) (up)) >= bool 2", [0]),
+        ('count(up{app="typo"})', []),
+        ('count(up{app="typo"}) or vector(0)', [0]),
+        ("(count(up) or vector(0)) == bool 3", [1]),
+        ('vector(1) and on() (count(up{app="a"}) >= 2)', [1]),
+        ('vector(1) and on() (count(up{app="a"}) >= 3)', []),
+        ('up{app="b-c"} or ALERTS{alertname="Watchdog"}', [1, 1]),
+        ("2 > bool 1", 1.0),
+        ("5", 5.0),
+    ],
+)
+def test_given_a_query_when_answered_then_it_is_what_prometheus_would_say(query, answer):
+    assert values(query) == answer
+
+
+@pytest.mark.parametrize(
+    "query", ["min(up", "up{", "rate(up[5m])", "up + 1", 'up{app=~"a\\-b"}', "up up", "", "sum(1)"]
+)
+def test_given_what_it_cannot_read_when_asked_then_it_does_not_guess(query):
+    with pytest.raises(promql.QueryError):
+        promql.answer(query, lambda: DATA)
+
+
+# --- the door and the store ----------------------------------------------------------------------
+
+DOOR = {
+    "users": [
+        {"username": "gate", "password": "p", "url_map": [{"src_paths": ["/api/v1/query"]}]},
+        {"username": "other", "password": "p", "url_map": [{"src_paths": ["/api/v1/write"]}]},
+    ]
+}
+SCRAPE = {
+    "scrape_configs": [
+        {
+            "job_name": "k",
+            "static_configs": [
+                {"targets": ["10.20.0.12:10250"], "labels": {"job": "k", "juju_unit": "k/0"}}
+            ],
+        }
+    ]
+}
+RULE = {"alert": "Watchdog", "expr": "vector(1)", "labels": {"severity": "none"}}
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A monitor on machine 0, which scrapes machine 1."""
+    world = pi.World(tmp_path, pi.Clock())
+    for number in ("0", "1"):
+        world.add_machine(number)
+    host = world.machines["0"].host()
+    host.write("/etc/edge-monitor/door.yml", json.dumps(DOOR))
+    host.write("/etc/edge-monitor/scrape.yml", json.dumps(SCRAPE))
+    host.write("/etc/edge-monitor/tls/ca.crt", "authority")
+    host.write(
+        "/etc/edge-monitor/rules/heartbeat.rules", json.dumps({"groups": [{"rules": [RULE]}]})
+    )
+    for name in ("door", "store", "rules"):
+        unit = f"edge-monitor-{name}.service"
+        host.write(f"/etc/systemd/system/{unit}", "[Service]\nExecStart=/usr/bin/true\n")
+        host.run(("/usr/bin/systemctl", "start", unit), timeout_s=9)
+    return world
+
+
+def ask(site, query, *, url="https://10.20.0.11:8427", user="gate", authority="authority"):
+    pair = base64.b64encode(f"{user}:p".encode()).decode()
+    address = f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    headers = {"Authorization": f"Basic {pair}"}
+    document = json.loads(site.machines["1"].host().fetch(address, headers, authority))
+    return [float(sample["value"][1]) for sample in document["data"]["result"]]
+
+
+def test_given_a_target_that_runs_when_asked_then_it_is_up_and_down_once_it_does_not(site):
+    assert ask(site, "up") == [1]
+
+    site.cut("0", "1")
+
+    with pytest.raises(TimeoutError):
+        ask(site, "up")
+    found = list(monitoring.series(site.machines["0"]))
+    assert found[0][1] == 0
+
+
+def test_given_an_alert_that_a_test_raised_when_asked_then_it_fires_beside_the_heartbeat(site):
+    site.machines["0"].host().write(monitoring.ALERTS, json.dumps([{"alertname": "DiskFull"}]))
+
+    assert ask(site, 'ALERTS{alertstate="firing"}') == [1, 1]
+
+
+def test_given_rules_that_are_not_evaluated_when_asked_then_there_is_no_alert_at_all(site):
+    site.machines["0"].units["edge-monitor-rules.service"].active = False
+
+    assert ask(site, "ALERTS") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"user": "other"},
+        {"user": "nobody"},
+        {"authority": "another"},
+        {"url": "http://10.20.0.11:8427"},
+        {"url": "https://10.20.0.11:1"},
+        {"url": "http://10.20.0.11:18428"},
+        {"url": "https://10.20.0.99:8427"},
+    ],
+    ids=str,
+)
+def test_given_a_wrong_way_to_ask_when_asked_then_nothing_is_answered(site, wrong):
+    with pytest.raises(OSError):
+        ask(site, "up", **wrong)
+
+
+def test_given_a_query_that_the_store_cannot_read_when_asked_then_it_is_refused(site):
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        ask(site, "min(up")

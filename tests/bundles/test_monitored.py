@@ -1,0 +1,109 @@
+"""Sites that a monitor watches: what it sees of them, and what its word does to an upgrade."""
+
+import json
+
+import pytest
+import upgrade_site
+
+from edgelab import bundle, model
+from edgelab.pi import monitoring, promql
+
+BUNDLES = upgrade_site.HERE.parents[1] / "bundles"
+MONITOR = upgrade_site.HERE.parents[1] / "charms" / "edge-monitor"
+CALM = {"name": "calm", "type": "alerts", "query": 'severity="critical"', "when": ["before"]}
+WELL = {"name": "units-up", "type": "promql", "when": ["before"]}
+
+
+@pytest.fixture
+def watched(tmp_path, seed):
+    """The bundle of three Pis with the overlay that adds the monitor."""
+    site = model.Model(tmp_path / "site", seed=seed)
+    overlay = BUNDLES / "overlays" / "monitor.yaml"
+    site.deploy(bundle.read(BUNDLES / "edge-cloud.yaml", [overlay]))
+    site.settle()
+    site.advance(600)
+    site.settle()
+    yield site
+    site.close()
+
+
+def known(site, query):
+    machine = site.world.machines[site.units["edge-monitor/0"].machine]
+    return promql.answer(query, lambda: monitoring.series(machine))
+
+
+def test_given_the_bundle_with_a_monitor_when_deployed_then_it_looks_at_every_node(watched):
+    statuses = {unit.name: unit.status.name for unit in watched.units.values()}
+
+    assert set(statuses.values()) == {"active"}
+    pages = known(watched, 'count by (juju_unit) (up{job="kubelite"})')
+    assert sorted(labels["juju_unit"] for labels, _ in pages) == [
+        f"edge-microk8s/{number}" for number in range(3)
+    ]
+    assert {count for _, count in pages} == {1}
+    assert known(watched, 'ALERTS{alertname="Watchdog"}')
+
+
+class MonitoredSite(upgrade_site.UpgradeSite):
+    """A site whose controller asks a monitor before it lets a node be disturbed."""
+
+    def __init__(self, folder, *, seed):
+        super().__init__(folder, seed=seed)
+        self.add_application("monitor", MONITOR)
+        self.monitor = self.add_unit("monitor").machine
+        self.integrate("control:health-gate", "monitor:health-gate")
+        self.settle()
+
+    def raise_alerts(self, *alerts):
+        machine = self.world.machines[self.monitor]
+        machine.host().write(monitoring.ALERTS, json.dumps(list(alerts)))
+
+    def _count(self, hook):
+        if not hook.unit.startswith("monitor/"):
+            super()._count(hook)
+
+
+@pytest.fixture
+def monitored(tmp_path, seed):
+    site = MonitoredSite(tmp_path / "site", seed=seed)
+    yield site
+    site.close()
+
+
+def test_given_a_site_that_is_well_when_upgraded_then_the_monitors_word_lets_it_through(monitored):
+    monitored.start(gates=[CALM, WELL])
+
+    monitored.until_ended()
+
+    assert monitored.phase == "completed"
+
+
+def test_given_an_alert_when_a_wave_would_open_then_it_waits_and_goes_on_once_that_is_over(
+    monitored,
+):
+    monitored.raise_alerts({"alertname": "DiskFull", "severity": "critical"})
+    monitored.start(gates=[CALM])
+
+    monitored.advance(3600)
+
+    assert monitored.granted() == []
+    assert monitored.builds() == {"microk8s:134"}
+    assert "calm" in monitored.status.message
+    monitored.raise_alerts()
+    monitored.until_ended()
+    assert monitored.phase == "completed"
+
+
+@pytest.mark.parametrize("unit", ["rules", "store", "door"])
+def test_given_a_monitor_of_which_a_part_died_when_a_wave_would_open_then_silence_is_no_leave(
+    monitored, unit
+):
+    monitored.world.machines[monitored.monitor].units[
+        f"edge-monitor-{unit}.service"
+    ].active = False
+    monitored.start(gates=[CALM])
+
+    monitored.advance(3600)
+
+    assert monitored.granted() == []
+    assert monitored.rollout.phase.value == "active"
