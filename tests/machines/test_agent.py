@@ -1,11 +1,13 @@
 """The agent in real containers with real systemd; ``lxc stop --force`` is the power cut."""
 
 import pathlib
+import time
 
 import agent_site
 import pytest
 
-from edgecloud.agent import journal
+from edgecloud.agent import journal, units
+from edgecloud.agent.gauges import writing
 from edgecloud.rollout import audit, state
 
 State = state.State
@@ -14,6 +16,7 @@ FORWARD = (
     State.DRAINING, State.BACKING_UP, State.APPLYING, State.VALIDATING, State.UNCORDONING,
     State.SOAKING, State.DONE,
 )  # fmt: skip
+METRICS = f"{units.NAME}-metrics.service"
 BACK = (State.ROLLING_BACK, State.ROLLBACK_VALIDATING, State.ROLLED_BACK)
 
 
@@ -35,6 +38,26 @@ def nodes(site, lone, progress):
     yield made
     for at in range(3):
         agent_site.instances.ensure_absent(made.api, made.name(at), timeout_s=60)
+
+
+def test_given_real_systemd_when_its_timer_fires_then_metrics_are_written_and_no_journal_is(nodes):
+    deadline = time.monotonic() + 150  # The second run comes a minute after the first.
+    while "upgrade_node_state" not in nodes.run(0, "cat", writing.TEXTFILE).stdout:
+        assert time.monotonic() < deadline, nodes.run(0, "systemctl.real", "status", METRICS)
+        time.sleep(1)
+
+    text = nodes.run(0, "cat", writing.TEXTFILE).stdout
+    assert 'edge_power_fault{fault="under_voltage",since="now"} 0' in text
+    assert "edge_datastore_voters_answering 3" in text
+    assert "edge_kubernetes_ready 1" in text
+    assert nodes.run(0, "stat", "-c", "%a %U", writing.TEXTFILE).stdout.strip() == "644 root"
+    shown = ("-p", "Result", "-p", "Nice", "-p", "NextElapseUSecMonotonic")
+    said = nodes.run(0, "systemctl.real", "show", METRICS, f"{units.NAME}-metrics.timer", *shown)
+    assert said.stdout.count("Result=success") == 2
+    assert "Nice=19" in said.stdout
+    assert "NextElapseUSecMonotonic=0" not in said.stdout
+    noise = nodes.run(0, "journalctl", "--no-pager", "-q", "-o", "cat", "-u", METRICS)
+    assert noise.stdout == ""
 
 
 def test_given_a_power_cut_at_every_boundary_when_power_returns_then_the_node_is_upgraded(nodes):
