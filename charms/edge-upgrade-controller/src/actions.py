@@ -80,7 +80,9 @@ def _plan(context: Context) -> Outcome:
     ]
     results = {"digest": accepted.digest, "verdict": "; ".join(problems) or "can start"}
     if not intent.acceptance_problems(accepted, members, context.now):
-        results["outlook"] = json.dumps(outlook.outlook(accepted, members), indent=1)
+        found = outlook.outlook(accepted, members)
+        is_json = context.params["format"] == "json"
+        results["outlook"] = json.dumps(found) if is_json else "\n".join(outlook.lines(found))
     return Outcome(results)
 
 
@@ -133,9 +135,13 @@ def _rehearse(context: Context) -> Outcome:
 
 def _pause(context: Context) -> Outcome:
     paused = intent.pause(context.rollout, str(context.params["reason"]))
-    busy = [name for name, entry in paused.entries.items() if entry.holds_slot]
-    result = f"paused; {', '.join(busy)} will end first" if busy else "paused"
-    return _changed(context, paused, result)
+    return _changed(context, paused, f"paused{_ending_first(paused)}")
+
+
+def _ending_first(rollout: ledger.Rollout) -> str:
+    """Say which nodes are in the middle of something."""
+    busy = [name for name, entry in rollout.entries.items() if entry.holds_slot]
+    return f"; {', '.join(busy)} will end first" if busy else ""
 
 
 def _resume(context: Context) -> Outcome:
@@ -145,7 +151,8 @@ def _resume(context: Context) -> Outcome:
 def _abort(context: Context) -> Outcome:
     mode = str(context.params["mode"])
     aborted = intent.abort(context.rollout, _digest(context), mode)
-    return _changed(context, aborted, f"{aborted.phase.value}, mode {aborted.mode}")
+    result = f"{aborted.phase.value}, mode {aborted.mode}{_ending_first(aborted)}"
+    return _changed(context, aborted, result)
 
 
 def _rollback(context: Context) -> Outcome:
@@ -164,11 +171,18 @@ def _rollback(context: Context) -> Outcome:
             "control planes run the new minor; restore a backup, or go forward"
         )
     aborted = intent.abort(rollout, _digest(context), mode)
-    return _changed(context, aborted, f"{aborted.phase.value}, mode {aborted.mode}")
+    result = f"{aborted.phase.value}, mode {aborted.mode}{_ending_first(aborted)}"
+    return _changed(context, aborted, result)
 
 
 def _approve(context: Context) -> Outcome:
     rollout, wave = context.rollout, int(context.params["wave"])
+    accepted = context.books.accepted
+    specs = (accepted.canary, *accepted.waves) if accepted else ()
+    if wave >= len(specs):
+        raise ActionError(f"the plan has the waves 0 to {len(specs) - 1}")
+    if specs[wave].require != "approval":
+        raise ActionError(f"wave {wave} ({specs[wave].name}) asks for no approval")
     approved = intent.approve(rollout, _digest(context), rollout.step, wave)
     return _changed(context, approved, f"wave {wave} of this step may begin")
 

@@ -159,7 +159,7 @@ def _row(facts: Facts, name: str, entry: ledger.Entry) -> dict[str, Any]:
     report = facts.sight.reports.get(name)
     marks = ("failed", "skipped", "debt", "released")
     return {
-        "status": report.status.value if report else "not heard",
+        "status": _class(facts, name) if entry.holds_slot or not report else report.status.value,
         "version": report.version if report else "",
         "order": entry.verb.value if entry.verb else "none",
         "marks": [mark for mark in marks if getattr(entry, mark)],
@@ -171,6 +171,10 @@ def _row(facts: Facts, name: str, entry: ledger.Entry) -> dict[str, Any]:
 def as_text(found: Mapping[str, Any]) -> str:
     """Return a table as lines for a terminal."""
     lines = [str(found["summary"])]
+    if found.get("plan"):
+        gates = [f"gate {name}: {verdict}" for name, verdict in found["gates"].items()]
+        step = [f"step {found['step']}"] if found["step"] else []
+        lines.append(", ".join([f"plan {found['plan']} ({found['digest'][:12]})", *step, *gates]))
     for name, row in found["nodes"].items():
         words = [row["status"], row["version"], *row["marks"]]
         lines.append(f"{name:<16} {', '.join(word for word in words if word)}")

@@ -34,6 +34,24 @@ def outlook(accepted: plan.Plan, members: inventory.Inventory) -> dict[str, Any]
     }
 
 
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the same for a terminal."""
+    for step in found["steps"]:
+        yield f"step {step['part']}"
+        for number, names in enumerate(step["waves"]):
+            yield f"  {f'wave {number}' if number else 'canary'}: {', '.join(names) or 'nobody'}"
+    for name, node in found["nodes"].items():
+        hops = [
+            f"{part} (back by {back})"
+            for part, back in zip(node["way"], node["back"], strict=True)
+        ]
+        yield f"{name}: {', then '.join(hops) or 'nothing to do'}"
+    minutes = -(-found["seconds-at-work"] // 60)
+    yield f"at work for at most {minutes // 60} h {minutes % 60} min, soaks included, windows not"
+    yield from (f"risk: {risk}" for risk in found["risks"])
+    yield from (f"no return: {point}" for point in found["points-of-no-return"])
+
+
 def way(steps: tuple[route.Step, ...], member: inventory.Member) -> list[str]:
     """Return what a node passes, in order; minors on the way included."""
     return [step.part for step in steps if route.concerns(step, member)]

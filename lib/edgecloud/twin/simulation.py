@@ -234,8 +234,8 @@ class Run:
     def _decide(self) -> None:
         """Decide until nothing follows from it any more."""
         accepted = self._premise.accepted
-        self._help()
         for _ in range(2 + len(self._machines)):
+            self._help()
             self._hear()
             before, sight = self._rollout, self._sight()
             decided = site.decide(ledger.Site(before, sight), accepted, self._now)

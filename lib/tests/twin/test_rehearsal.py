@@ -163,7 +163,10 @@ def test_given_an_unhealthy_soak_when_it_strikes_then_the_plan_holds():
 
 
 def test_given_a_wave_that_asks_when_rehearsed_then_the_approvals_are_counted():
-    assert run(waves=[{"name": "rest", "require": "approval"}]).approvals == 1
+    found = run(waves=[{"name": "rest", "require": "approval"}], windows="always")
+
+    assert found.approvals == 1
+    assert found.phase is ledger.Phase.COMPLETED
 
 
 def test_given_a_plan_that_must_be_rehearsed_when_rehearsed_then_it_runs():

@@ -25,12 +25,27 @@ def test_given_no_plan_when_planned_then_it_says_how_to_set_one(site):
 def test_given_a_plan_when_planned_then_it_is_shown_and_nothing_changes(site):
     digest = site.offer()
 
-    found = site.act("plan")
+    found = site.act("plan", format="json")
 
     shown = json.loads(found["outlook"])
     assert (found["digest"], found["verdict"]) == (digest, "can start")
     assert shown["steps"] == [{"part": "kubernetes/1.35", "waves": [["pi-0"], ["pi-1", "pi-2"]]}]
     assert site.peers.local_app_data.get("rollout", "") == ""
+
+
+def test_given_a_plan_when_planned_in_words_then_waves_ways_and_risks_are_lines(site):
+    site.offer()
+
+    lines = site.act("plan")["outlook"].splitlines()
+
+    assert lines[:4] == [
+        "step kubernetes/1.35",
+        "  canary: pi-0",
+        "  wave 1: pi-1, pi-2",
+        "pi-0: kubernetes/1.35 (back by rejoin)",
+    ]
+    assert "risk: windows: nodes may be disturbed at any hour" in lines
+    assert lines[-1] == "no return: kubernetes/1.35: once 2 of 3 control planes have passed it"
 
 
 def test_given_a_plan_that_skips_a_minor_when_planned_then_the_verdict_says_why(site):
@@ -237,6 +252,25 @@ def test_given_a_wave_that_asks_when_approved_then_it_begins(site):
 
     assert "needs an approval" in waited
     assert site.rounds().versions() == {"1.35.1"}
+
+
+@pytest.mark.parametrize(
+    ("wave", "why"), [(7, "the plan has the waves 0 to 1"), (0, "wave 0 (canary) asks for no")]
+)
+def test_given_a_wave_that_does_not_ask_when_approved_then_it_says_why(site, wave, why):
+    digest = site.start(waves=[{"name": "rest", "require": "approval"}])
+
+    assert why in refused(site, "approve", plan_digest=digest, wave=wave)
+
+
+def test_given_a_granted_node_when_asked_then_the_status_names_plan_step_and_grant(site):
+    digest = site.start()
+    site.round()
+
+    lines = site.act("status")["status"].splitlines()
+
+    assert lines[1] == f"plan k8s-135 ({digest[:12]}), step kubernetes/1.35"
+    assert lines[2].split() == ["pi-0", "granted,", "1.34.2"]
 
 
 def test_given_a_failed_node_when_tried_again_then_it_goes_through(site):
