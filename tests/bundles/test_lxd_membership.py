@@ -41,6 +41,18 @@ def test_given_three_pis_when_deployed_then_they_form_one_lxd_cluster(make_lxd_s
     assert len(pool.members) == 3
 
 
+def test_given_pis_that_are_all_called_the_same_when_deployed_then_they_form_one_lxd_cluster(
+    make_lxd_site, seed
+):
+    site = make_lxd_site(seed=seed, pis=0)
+    for _ in range(3):
+        site.add_unit(APP, site.add_machine(hostname="ubuntu"))
+
+    site.settle()
+
+    ready(site, 3)
+
+
 def test_given_an_lxd_site_when_two_are_added_and_one_removed_then_four_are_left(
     make_lxd_site, seed
 ):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from edgecloud.interfaces import cluster_join, edge_component
+from edgecloud.interfaces import cluster_join, edge_component, lxd_cluster
 from edgelab import juju_commands, walkthrough
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -15,6 +15,9 @@ PAGES = (
     "docs/how-to/add-a-pi.md",
     "docs/how-to/remove-a-pi.md",
     "docs/how-to/replace-a-pi.md",
+    "docs/how-to/build-an-lxd-cloud.md",
+    "docs/how-to/add-a-pi-to-lxd.md",
+    "docs/how-to/replace-a-dead-lxd-pi.md",
 )
 
 
@@ -43,6 +46,7 @@ def test_given_the_tutorial_when_read_then_it_types_every_kind_of_command_it_exp
             "cluster_join",
             (cluster_join.NodeReport, cluster_join.MemberReport, cluster_join.ClusterRecord),
         ),
+        ("lxd_cluster", (lxd_cluster.ClusterRecord, lxd_cluster.MemberReport)),
         ("edge_component", (edge_component.Component,)),
     ],
 )

@@ -489,7 +489,7 @@ class EdgeLxdCharm(ops.CharmBase):
     def _facts(self) -> lxd_status.Facts:
         config = self._config
         notes = [*self._notes]
-        if config is not None and self._snap is not None:
+        if config is not None and self._snap is not None and self.unit.is_leader():
             units = self.app.planned_units()
             notes += [site_network.note(self._peers.record().network or "", units=units)]
             notes += ["nodes are privileged: root in one is root here"] * config.privileged_nodes
