@@ -1,6 +1,7 @@
 """Options that change while the site runs, and what all nodes have to do for them together."""
 
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,52 @@ def test_given_encrypted_secrets_when_switched_off_then_they_are_plain_again(sit
 
     assert not site.cluster().secrets_encrypted
     assert not any("--encryption-provider-config" in text for text in everywhere(site, APISERVER))
+
+
+def keys(site):
+    """What all control planes share of encryption at rest."""
+    (secret,) = [s for s in site.secrets.values() if s.label == "encryption-keys"]
+    return secret.revisions[secret.latest]
+
+
+def encrypt(site):
+    add_secret(site)
+    site.set_config("edge-microk8s", {"encrypt-secrets": True})
+    site.settle()
+
+
+def test_given_encrypted_secrets_when_another_option_is_wrong_then_they_stay_encrypted(site):
+    encrypt(site)
+    before = keys(site)
+
+    site.set_config("edge-microk8s", {"profile": "huge"})
+    site.advance(1200)
+    during = keys(site)
+    site.set_config("edge-microk8s", {"profile": "auto"})
+    site.settle()
+
+    assert before == during == keys(site)
+    assert site.cluster().secrets_encrypted
+
+
+def test_given_a_year_that_ends_while_keys_change_when_that_is_done_then_the_key_is_rotated(site):
+    add_secret(site)
+    site.set_config("edge-microk8s", {"encrypt-secrets": True})
+    while not [s for s in site.secrets.values() if s.label == "encryption-keys"]:
+        site.step() or site.advance(5)
+    (secret,) = [s for s in site.secrets.values() if s.label == "encryption-keys"]
+    first, secret.rotate_at = keys(site), site.clock.now()
+
+    site.settle()
+
+    assert (first["stage"], keys(site)["stage"]) == ("learning", "on")
+    assert names(first) and not set(names(first)) & set(names(keys(site)))
+    assert site.cluster().secrets_encrypted
+
+
+def names(content):
+    """The names of the keys in a shared secret."""
+    return re.findall(r"key-[0-9]+", json.dumps(content))
 
 
 def test_given_a_restart_for_every_node_when_it_comes_then_one_at_a_time_has_its_turn(site):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import logging
 import pathlib
 import typing
@@ -26,6 +27,7 @@ if typing.TYPE_CHECKING:
     import node_args
     import node_config
     import node_status
+    import patience
     import quorum
     import registries
     import stewardship
@@ -44,6 +46,7 @@ else:
     node_args = lazily.load("node_args")
     node_config = lazily.load("node_config")
     node_status = lazily.load("node_status")
+    patience = lazily.load("patience")
     quorum = lazily.load("quorum")
     registries = lazily.load("registries")
     stewardship = lazily.load("stewardship")
@@ -67,7 +70,6 @@ ARCHIVE = "snap-installation"
 EVIDENCE = 50
 """How many departures a unit remembers; the leader needs each for a few hooks only."""
 
-WAKE_UP_S = 20
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
 
@@ -136,10 +138,12 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self._act_for_others()
         if self._is_joined and (self._component.related or self._cos_agent.related):
             self._attempt(self._tell_neighbours)
-        if self._wake_up_s is not None:
+        if self._is_unfinished or self._waits_until is not None:
             calm.forget(self._host)
             self._attempt(self._wake_up_later)
-        elif node_status.judge(self._facts).status == node_status.ACTIVE:
+            return
+        patience.forget(self._host)
+        if node_status.judge(self._facts).status == node_status.ACTIVE:
             self._attempt(self._keep_calm)
         else:
             calm.forget(self._host)
@@ -211,6 +215,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
     def _take_part(self, config: node_config.NodeConfig) -> None:
         """Say who this node is; join, or restart, when it is this unit's turn."""
+        upkeep.note_launch(self._host)
         if joining.try_to_join(self._host, self._joiner, config.role):
             self._look_again()
         turn = self._joiner.record().turn
@@ -252,7 +257,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             leader=self.unit.name,
             now=self._host.now(),
         )
-        wanted = self._config is not None and self._config.encrypt_secrets
+        wanted = self._config.encrypt_secrets if self._config is not None else None
         if wanted or record.encryption is not None:
             import key_keeping  # Only sites that encrypt pay for it.
 
@@ -312,10 +317,29 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             calm.remember(self._host, self._view.nodes, lines, leader=leader)
 
     def _wake_up_later(self) -> None:
-        """Run this charm again soon, without keeping a hook waiting."""
+        """Run this charm again soon, without keeping a hook waiting; later, if nothing moves."""
         name = f"edge-microk8s-{self.unit.name.replace('/', '-')}"
-        command = systemd.dispatch_command(self.unit.name)
-        systemd.arm(self._host, name, self._wake_up_s or WAKE_UP_S, command)
+        before, now = patience.load(self._host), self._host.now()
+        if self._is_unfinished:
+            with_tokens = join_tokens.has_minted(self._host)
+            longest_s = patience.LONGEST_WITH_TOKENS_S if with_tokens else patience.LONGEST_S
+            wait = patience.after(before, self._looks, now, longest_s=longest_s)
+        else:
+            until = max(self._waits_until or now, now + patience.FIRST_S)
+            wait = patience.Wait("", 0, until)
+        if wait.until < before.until and now < before.until:
+            systemd.disarm(self._host, name)
+        patience.save(self._host, wait)
+        systemd.arm(self._host, name, wait.until - now, systemd.dispatch_command(self.unit.name))
+
+    @property
+    def _looks(self) -> str:
+        """What there is to see of all that this unit waits for."""
+        facts = self._facts
+        seen = (facts.record, facts.view, node_status.judge(facts), self._is_joined)
+        # Who changed something for the cluster looks at once what came of it.
+        acted = self._host.now() if self._steward is not None and self._steward.busy else 0
+        return hashlib.sha256(repr((seen, acted)).encode()).hexdigest()
 
     def _ensure_encryption(self) -> None:
         """Ensure this node's keys; tell the leader with which of them its API server runs."""
@@ -348,6 +372,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     def _on_secret_rotate(self, event: ops.SecretRotateEvent) -> None:
         """Begin with a new key for encryption at rest."""
         self._keep_books(rotate=event.secret.label == cluster_join.KEYS_LABEL)
+        self._on_reconcile(event)
 
     def _on_secret_remove(self, event: ops.SecretRemoveEvent) -> None:
         """Drop a revision that nobody reads any more."""
@@ -491,12 +516,9 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         return self._view is not None and self._view.is_ready(microk8s.node_name(self._host))
 
     @property
-    def _wake_up_s(self) -> float | None:
-        """In how many seconds to run again without anybody asking; None if all is done."""
-        if self._is_unfinished:
-            return WAKE_UP_S
-        again = upkeep.waits_until(self._host) if self._is_steward else None
-        return None if again is None else max(WAKE_UP_S, again - self._host.now())
+    def _waits_until(self) -> float | None:
+        """When an add-on that failed is to be tried again; None if nothing has a date."""
+        return upkeep.waits_until(self._host) if self._is_steward else None
 
     @property
     def _is_unfinished(self) -> bool:
@@ -550,6 +572,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             speaks_for_all=self._role == cluster_join.CONTROL_PLANE and self.unit.is_leader(),
             notes=notes,
             disturbed=self._is_disturbed,
+            launching=upkeep.launch_problem(self._host) if installed else "",
         )
 
     def _notes(self, config: node_config.NodeConfig) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def plan(
     members: cluster_join.MemberEnd,
     record: cluster_join.ClusterRecord,
     *,
-    wanted: bool,
+    wanted: bool | None,
     rotate: bool = False,
 ) -> cluster_join.ClusterRecord:
     """As the leader, return the record with the next stage begun, if the present one is done.
@@ -28,14 +28,19 @@ def plan(
     Args:
         members: the control plane's end.
         record: as it is planned otherwise.
-        wanted: whether secrets shall be encrypted.
-        rotate: whether a new key is due.
+        wanted: whether secrets shall be encrypted; None if the options are wrong, and then what
+            was asked for before stands.
+        rotate: whether a new key is due; if one is being changed now, it follows after that.
     """
     if record.cluster is None or (record.encryption is None and not wanted):
         return record
+    rotate = rotate or bool(record.rotation_due)
+    record = dataclasses.replace(record, rotation_due=rotate or None)
     state = _state(members, record)
     if state is None:
         return record
+    if wanted is None:
+        wanted = state.stage not in (encryption.Stage.OFF, encryption.Stage.LEAVING)
     acts = members.member_reports()
     steward = acts.get(record.steward or "", cluster_join.MemberReport())
     begin = wanted and state.stage is encryption.Stage.OFF
@@ -49,7 +54,14 @@ def plan(
     if following == state:
         return record
     shared = members.share_keys(record, encryption.encode(following))
-    return dataclasses.replace(record, encryption=shared, generation=record.generation + 1)
+    # Neither is a rotation missed that falls due while keys change, nor one made for no keys.
+    done = following.stage in (encryption.Stage.ROTATING, encryption.Stage.OFF)
+    return dataclasses.replace(
+        record,
+        encryption=shared,
+        generation=record.generation + 1,
+        rotation_due=None if done else record.rotation_due,
+    )
 
 
 def ensure(host: machines.Host, members: cluster_join.MemberEnd) -> str | None:

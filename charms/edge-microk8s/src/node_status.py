@@ -45,6 +45,8 @@ class Facts:
     """What is worth knowing but stops nothing."""
     disturbed: bool = False
     """Whether the agent is at work on this machine."""
+    launching: str = ""
+    """What to say of a launch configuration that was not applied in time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,8 @@ def _judge(facts: Facts) -> Line:
     refusal = membership.refusal_of(facts.record, facts.unit)
     if refusal is not None and refusal.reason.endswith(membership.REMEDIES):
         return Line(BLOCKED, refusal.reason)
+    if facts.launching:
+        return Line(WAITING, facts.launching)
     return Line(*(_outside(facts, refusal) or _trouble(facts) or _inside(facts)))
 
 

@@ -29,6 +29,8 @@ from node_config import NodeConfig
 
 STATE = f"{microk8s.STATE}/upkeep.json"
 CHECK_CERTIFICATES_S = 86400
+LAUNCH_S = 600
+"""How long MicroK8s may take to apply its launch configuration before that is a trouble."""
 
 
 class NotFitError(Exception):
@@ -215,6 +217,31 @@ def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterV
     )
     files.write_state(host, STATE, {**known, "dns": wanted})
     return True
+
+
+def note_launch(host: machines.Host) -> None:
+    """Remember since when MicroK8s has been applying its launch configuration."""
+    known = files.read_state(host, STATE)
+    if microk8s.is_launched(host):
+        if known.pop("launching", None) is not None:
+            files.write_state(host, STATE, known)
+    elif "launching" not in known:
+        files.write_state(host, STATE, {**known, "launching": host.now()})
+
+
+def launch_problem(host: machines.Host) -> str:
+    """Return what to say of a launch configuration that was not applied in time, or nothing.
+
+    MicroK8s reads it again every five seconds for as long as it fails, and tells only its log.
+    """
+    since = files.read_state(host, STATE).get("launching")
+    if since is None or host.now() - float(since) < LAUNCH_S:
+        return ""
+    minutes = round((host.now() - float(since)) / 60)
+    return (
+        f"MicroK8s has not applied its launch configuration for {minutes} minutes: see"
+        " 'snap logs microk8s.daemon-cluster-agent' on this machine"
+    )
 
 
 def accept_channel(host: machines.Host, channel: str) -> None:

@@ -149,6 +149,8 @@ class ClusterRecord:
     """Id of the Juju secret with the keys of encryption at rest, for control planes."""
     generation: int = 0
     """How often those keys changed."""
+    rotation_due: bool | None = None
+    """Whether a new key is to follow once the change of keys that is under way is done."""
     addons: str | None = None
     """What the last steward knew of add-ons."""
 

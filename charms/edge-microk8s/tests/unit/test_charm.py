@@ -128,6 +128,26 @@ def test_given_an_option_that_cannot_change_when_changed_then_it_says_what_to_re
     assert next(iter(options)) in out.unit_status.message
 
 
+def test_given_a_launch_configuration_that_never_applies_when_looked_at_then_it_is_named(
+    pis, unit
+):
+    pis.add(0)
+    unit(0).update(cluster_peers())
+    broken = f"{microk8s.COMMON}/etc/launcher/broken.yaml"
+    pis.host(0).write(broken, "version: 9.9.9\n")
+    unit(0).update(cluster_peers())
+    pis.settle(700)
+
+    out = unit(0).update(cluster_peers())
+    pis.host(0).remove(broken)
+    pis.settle()
+    mended = unit(0).update(cluster_peers())
+
+    assert status(out).startswith("waiting: MicroK8s has not applied its launch configuration")
+    assert "snap logs microk8s.daemon-cluster-agent" in status(out)
+    assert status(mended) == "waiting: waiting for the cluster to be founded"
+
+
 # --- joining ---------------------------------------------------------------------------------
 
 

@@ -168,3 +168,15 @@ def test_given_anything_when_judged_then_active_means_ready_and_the_line_is_shor
 
     assert (line.status == ACTIVE) is (readiness == "ready" and not troubles)
     assert len(line.message) <= node_status.LONGEST
+
+
+def test_given_a_machine_that_its_agent_disturbs_when_judged_then_nothing_else_is_said(facts):
+    line = node_status.judge(facts("unknown", "ready", "ready", disturbed=True, blockers=("x",)))
+
+    assert line == Line(MAINTENANCE, "the agent is at work on this machine")
+
+
+def test_given_a_launch_that_takes_too_long_when_judged_then_it_is_named(facts):
+    late = facts(record=outside(), launching="not applied: see the log")
+
+    assert node_status.judge(late) == Line(WAITING, "not applied: see the log")
