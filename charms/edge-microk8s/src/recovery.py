@@ -138,8 +138,8 @@ def steps(found: Survey, survivors: Sequence[str]) -> list[str]:
         )
     found_steps += [
         f"on each of {left}: step=start {arguments}",
-        f"remove-stale-node for each of: {', '.join(lost) or 'none'};"
-        " then juju remove-unit --force for their units",
+        f"juju remove-unit --force for the units of each of: {', '.join(lost) or 'none'};"
+        " then remove-stale-node for a node that is still there",
     ]
     return [f"{number}. {text}" for number, text in enumerate(found_steps, 1)]
 

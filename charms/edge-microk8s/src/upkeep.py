@@ -6,7 +6,6 @@ needs a restart is only noted; it happens in this node's turn.
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
@@ -24,10 +23,11 @@ import preflight
 import registries
 from cluster_view import ClusterView
 from edgecloud import host as machines
-from edgecloud.host import files, kubectl, rejoin_offer, snap
+from edgecloud.host import failures, files, kubectl, rejoin_offer, snap
 from node_config import NodeConfig
 
 STATE = f"{microk8s.STATE}/upkeep.json"
+DPKG = "/usr/bin/dpkg"
 CHECK_CERTIFICATES_S = 86400
 LAUNCH_S = 600
 """How long MicroK8s may take to apply its launch configuration before that is a trouble."""
@@ -59,7 +59,7 @@ def install(
         raise NotFitError("; ".join(map(str, findings)))
     profile = footprint.choose(config.profile, facts.memory_kb)
     launch = node_args.launch(config, profile, failure_domain)
-    snaps = snap_archive.unpack(host, archive, arch=_arch()) if archive else []
+    snaps = snap_archive.unpack(host, archive, arch=_arch(host)) if archive else []
     changed = microk8s.install(host, channel=config.full_channel, launch=launch, snaps=snaps)
     snap_archive.clear(host)
     if not config.is_worker:
@@ -167,8 +167,8 @@ def wishes(config: NodeConfig) -> tuple[addons.Wish, ...]:
 
 def waits_until(host: machines.Host) -> float | None:
     """Return when an add-on that failed is to be tried again; None if nothing waits."""
-    failures = addon_state.load(host).failures
-    return min((failure.not_before for failure in failures), default=None)
+    failed = addon_state.load(host).failures
+    return min((failure.not_before for failure in failed), default=None)
 
 
 def missing_addons(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[str, ...]:
@@ -285,6 +285,12 @@ def _launched_with(config: NodeConfig) -> tuple[addons.Wish, ...]:
     return tuple(wish for wish in wishes(config) if wish.name in ("rbac", "dns"))
 
 
-def _arch() -> str:
-    """Return this machine's architecture, as snaps name it, before there is a node to ask."""
-    return {"aarch64": "arm64", "x86_64": "amd64"}.get(os.uname().machine, os.uname().machine)
+def _arch(host: machines.Host) -> str:
+    """Return this machine's architecture, as snaps name it, before there is a node to ask.
+
+    Raises microk8s.MicroK8sError.
+    """
+    try:
+        return host.run((DPKG, "--print-architecture"), timeout_s=30).stdout.strip()
+    except failures.FAILURES as e:
+        raise microk8s.MicroK8sError(failures.explain(e, "dpkg --print-architecture")) from e
