@@ -38,21 +38,18 @@ def tell(juju: Model, page: str, folder: pathlib.Path, say: Callable[[str], None
         folder: what paths in its commands are relative to.
         say: shows a line.
     """
-    shell = Shell(juju, folder)
+    shell, heading = Shell(juju, folder), ""
     for kind, text in walkthrough.script(page):
-        for line in _step(shell, kind, text):
-            say(line)
-
-
-def _step(shell: Shell, kind: str, text: str) -> Iterator[str]:
-    if kind == "heading":
-        yield f"\n== {text}"
-    elif kind == "aside":
-        if not text.startswith("juju deploy"):
+        if kind == "heading":
+            heading = f"\n== {text}"
+        elif kind == "command":
+            for line in (*filter(None, [heading]), f"$ {text}"):
+                say(line)
+            heading = ""
+            for line in _printed(shell, text):
+                say(line)
+        elif not text.startswith("juju deploy"):
             walkthrough.do_aside(shell, text)
-    else:
-        yield f"$ {text}"
-        yield from _printed(shell, text)
 
 
 def _printed(shell: Shell, command: str) -> Iterator[str]:

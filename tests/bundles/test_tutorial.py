@@ -12,6 +12,7 @@ from edgelab import juju_commands, walkthrough
 REPOSITORY = pathlib.Path(__file__).parents[2]
 PAGES = (
     "docs/tutorial/a-site-on-three-pis.md",
+    "docs/tutorial/an-upgrade-that-goes-wrong.md",
     "docs/how-to/add-a-pi.md",
     "docs/how-to/remove-a-pi.md",
     "docs/how-to/replace-a-pi.md",

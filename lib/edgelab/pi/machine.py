@@ -59,6 +59,10 @@ class Machine:
     nft: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     journal: list[str] = dataclasses.field(default_factory=list[str])
     faults: fault_types.Faults = dataclasses.field(default_factory=fault_types.Faults)
+    units_read: dict[str, dict[str, dict[str, list[str]]]] = dataclasses.field(
+        default_factory=dict[str, dict[str, dict[str, list[str]]]], metadata={"transient": True}
+    )
+    """What systemd has read of unit files, and believes until it is told to look again."""
     root: pathlib.Path = dataclasses.field(init=False, metadata={"transient": True})
 
     def __post_init__(self) -> None:

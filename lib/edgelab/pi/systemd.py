@@ -95,6 +95,7 @@ def start_enabled(machine: machines.Machine) -> None:
 
 
 def _daemon_reload(process: Process, names: list[str], flags: list[str]) -> int:
+    process.machine.units_read.clear()
     return 0
 
 

@@ -72,6 +72,7 @@ def forget_transient(machine: machines.Machine) -> None:
     """Lose what only lived in memory: armed timers, and what ran."""
     machine.timers.clear()
     machine.watches.clear()
+    machine.units_read.clear()
     for unit in machine.units.values():
         unit.active = unit.running = False
 
@@ -214,13 +215,24 @@ def _next(
 
 
 def _section(machine: machines.Machine, name: str, wanted: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    """Return a section of a unit file, as systemd read it when it first needed the unit."""
+    known = machine.units_read.get(name)
+    if known is None:
+        text = unit_text(machine, name)
+        known = _sections(text)
+        if text:
+            machine.units_read[name] = known
+    return known.get(wanted, {})
+
+
+def _sections(text: str) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = {}
     section = ""
-    for raw in unit_text(machine, name).splitlines():
+    for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("["):
             section = line.strip("[]")
-        elif "=" in line and section == wanted and not line.startswith(("#", ";")):
+        elif "=" in line and not line.startswith(("#", ";")):
             key, _, value = line.partition("=")
-            found.setdefault(key.strip(), []).append(value.strip())
+            found.setdefault(section, {}).setdefault(key.strip(), []).append(value.strip())
     return found

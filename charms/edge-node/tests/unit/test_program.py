@@ -36,7 +36,7 @@ def test_given_the_program_in_place_when_ensured_again_then_it_is_not_written(ho
 @pytest.mark.parametrize("name", ["draining", "applying", "rolling-back", "rebooting"])
 def test_given_another_program_in_the_middle_of_an_upgrade_when_ensured_then_it_stays(host, name):
     program.ensure(host)
-    host.write(program.DIGEST, "another\n")
+    host.write(program.STAMP, "another\n")
     at_state(host, name)
 
     assert not program.ensure(host)
@@ -46,7 +46,7 @@ def test_given_another_program_in_the_middle_of_an_upgrade_when_ensured_then_it_
 @pytest.mark.parametrize("name", ["idle", "waiting", "soaking", "done", "quarantined"])
 def test_given_another_program_at_rest_when_ensured_then_it_is_replaced(host, name):
     program.ensure(host)
-    host.write(program.DIGEST, "another\n")
+    host.write(program.STAMP, "another\n")
     at_state(host, name)
 
     assert program.ensure(host)
@@ -55,7 +55,7 @@ def test_given_another_program_at_rest_when_ensured_then_it_is_replaced(host, na
 
 def test_given_a_wake_up_under_way_when_ensured_then_the_program_waits(host):
     program.ensure(host)
-    host.write(program.DIGEST, "another\n")
+    host.write(program.STAMP, "another\n")
 
     with wake_lock.lock(host):
         assert not program.ensure(host)
@@ -65,7 +65,7 @@ def test_given_a_full_disk_when_ensured_then_the_former_program_stays_whole(node
     program.ensure(host)
     node.machine.faults.add(pi.Fault(("/usr/bin/systemctl", "daemon-reload"), pi.fail(1, "x")))
     before = host.path(units.PROGRAM).read_bytes()
-    host.write(program.DIGEST, "another\n")
+    host.write(program.STAMP, "another\n")
     host.path(units.PROGRAM).with_suffix(".part").mkdir()
 
     with pytest.raises(OSError, match="directory"):

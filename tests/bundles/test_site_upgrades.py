@@ -1,0 +1,101 @@
+"""Sites that upgrade themselves, from the plan to the kubelet, by real charms and real agents."""
+
+import agent_site
+import pytest
+
+from edgecloud.rollout import ledger
+
+
+@pytest.fixture(params=range(5), ids=lambda seed: f"seed-{seed}")
+def seed(request):
+    """Fewer than elsewhere: what depends on the order of hooks alone is in test_upgrades."""
+    return request.param
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(agent_site.AgentSite(tmp_path / str(len(made)), **options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+def test_given_three_voters_when_upgraded_then_all_run_the_new_build_one_after_the_other(
+    make_site, seed
+):
+    site = make_site(seed=seed)
+
+    site.start()
+    site.settle()
+
+    assert site.phase == "completed"
+    assert set(site.builds().values()) == {site.build()}
+    assert set(site.versions().values()) == {"v1.36.2"}
+
+
+def test_given_a_bad_build_when_the_canary_goes_back_then_the_repaired_plan_succeeds(
+    make_site, seed
+):
+    site = make_site(seed=seed)
+    before = site.builds()
+    site.spoil("sick")
+
+    site.start()
+    site.settle()
+    stopped, failed, between = site.phase, site.burnt(), site.builds()
+    site.start(risk="candidate", generation=2)
+    site.settle()
+
+    assert (stopped, len(failed), between) == ("held", 1, before)
+    assert site.phase == "completed"
+    assert set(site.builds().values()) == {site.build("candidate")}
+
+
+def test_given_a_plug_that_is_pulled_in_the_middle_when_it_is_back_then_the_site_is_whole(
+    make_site, seed
+):
+    site = make_site(seed=seed)
+    (name,) = site.start().until(site.disturbed).disturbed()
+    machine = site.machine_of(name)
+    site.schedule(site.clock.now() + 7 * seed, lambda: site.power_off(machine.id))
+    site.schedule(site.clock.now() + 7 * seed + 120, lambda: site.power_on(machine.id))
+
+    site.settle()
+
+    assert site.rollout.phase in ledger.TERMINAL
+    assert len(site.cluster().voters()) == 3
+    assert set(site.states().values()) <= {"done", "idle", "rolled-back"}
+
+
+def test_given_no_controller_in_the_middle_when_cut_then_the_node_finishes_alone(make_site, seed):
+    site = make_site(seed=seed)
+    (name,) = site.start().until(site.disturbed).disturbed()
+
+    site.cut_controller()
+    site.advance(3600)
+    alone = site.states()[name]
+    site.heal_controller()
+    site.settle()
+
+    assert alone == "done"
+    assert site.phase == "completed"
+
+
+def test_given_a_node_that_an_operator_cordoned_when_upgraded_then_it_stays_cordoned(
+    make_site, seed
+):
+    site = make_site(seed=seed, workers=1)
+    worker = next(u for u in site.units.values() if u.app == "worker")
+    name = site.world.machines[worker.machine].hostname
+    site.cluster().nodes[name].cordoned = True
+
+    site.start()
+    site.until(lambda: site.rollout.phase in ledger.TERMINAL)
+
+    assert site.cluster().nodes[name].cordoned
+    assert site.versions()[name] == "v1.36.2"
