@@ -160,8 +160,8 @@ def evaluator(
     words += [f"-notifier.url={url}" for url in (URL, *elsewhere)]
     trusted = f"{daemons.CREDENTIALS}/{AUTHORITY}" if authority and elsewhere else ""
     if trusted:
-        # vmalert matches them with the addresses by their order; ours speaks plain HTTP.
-        words += ["-notifier.tlsCAFile=", *(f"-notifier.tlsCAFile={trusted}" for _ in elsewhere)]
+        # Said once, it holds for all; our own speaks plain HTTP and needs none.
+        words += [f"-notifier.tlsCAFile={trusted}"]
     return daemons.Daemon(
         name=RULES_NAME,
         purpose="Alerts of this site, raised",

@@ -6,6 +6,7 @@ full. That is why it is not Prometheus' agent, which forgets what it has not sen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -87,20 +88,30 @@ def daemon(forwarder: Forwarder, known: Collection[str]) -> daemons.Daemon:
 
 
 def _each(remotes: tuple[Remote, ...]) -> list[tuple[str, str]]:
-    """Return the options that vmagent matches with its stores by their order."""
-    found: list[tuple[str, str]] = []
+    """Return the options that vmagent matches with its stores by their order.
+
+    Those that may be empty are said once for all stores: vmagent drops an option that is said
+    without a value, counts one less, and would show one store's password to every other.
+    """
+    found: dict[str, list[str]] = {}
     for number, remote in enumerate(remotes):
         file = f"{daemons.CREDENTIALS}/remote-{number}" if remote.password_file else ""
         authority = f"{daemons.CREDENTIALS}/remote-{number}-ca" if remote.ca_file else ""
-        found += [
-            ("remoteWrite.url", remote.url),
-            ("remoteWrite.basicAuth.username", remote.username),
-            ("remoteWrite.basicAuth.passwordFile", file if remote.username else ""),
-            ("remoteWrite.bearerTokenFile", "" if remote.username else file),
-            ("remoteWrite.tlsCAFile", authority),
-        ]
-    unused = {key for key, _ in found if not any(value for each, value in found if each == key)}
-    return [(key, value) for key, value in found if key not in unused]
+        values = {
+            "remoteWrite.basicAuth.username": remote.username,
+            "remoteWrite.basicAuth.passwordFile": file if remote.username else "",
+            "remoteWrite.bearerTokenFile": "" if remote.username else file,
+            "remoteWrite.tlsCAFile": authority,
+        }
+        for key, value in values.items():
+            found.setdefault(key, []).append(value)
+    urls = [("remoteWrite.url", remote.url) for remote in remotes]
+    return [*urls, *((key, _listed(values)) for key, values in found.items() if any(values))]
+
+
+def _listed(values: list[str]) -> str:
+    """Return values as one, each in quotes, so that a comma or nothing in one is no mistake."""
+    return ",".join(map(json.dumps, values)) if len(values) > 1 else values[0]
 
 
 def hours(queue_mb: int, *, series: int, interval_s: int) -> float:

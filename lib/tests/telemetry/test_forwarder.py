@@ -26,15 +26,11 @@ def test_given_two_stores_when_run_then_each_option_stands_in_the_order_of_its_s
         word for word in options if not word.startswith(("-remoteWrite.tmp", "-remoteWrite.max"))
     ][1:] == [
         "-remoteWrite.url=https://10.0.0.9:8427/api/v1/write",
-        "-remoteWrite.basicAuth.username=writer",
-        "-remoteWrite.basicAuth.passwordFile=%d/remote-0",
-        "-remoteWrite.bearerTokenFile=",
-        "-remoteWrite.tlsCAFile=%d/remote-0-ca",
         "-remoteWrite.url=https://far.example/api/v1/write",
-        "-remoteWrite.basicAuth.username=",
-        "-remoteWrite.basicAuth.passwordFile=",
-        "-remoteWrite.bearerTokenFile=%d/remote-1",
-        "-remoteWrite.tlsCAFile=",
+        '-remoteWrite.basicAuth.username="writer",""',
+        '-remoteWrite.basicAuth.passwordFile="%d/remote-0",""',
+        '-remoteWrite.bearerTokenFile="","%d/remote-1"',
+        '-remoteWrite.tlsCAFile="%d/remote-0-ca",""',
     ]
     assert daemon.secrets == {
         "scrape.yml": "/etc/scrape.yml",

@@ -72,9 +72,12 @@ class Monitor:
     def unit_exists(self, name):
         return self.host.exists(f"/etc/systemd/system/{name}.service")
 
-    def command(self, name):
+    def line(self, name):
         line = next(line for line in self.unit(name).splitlines() if line.startswith("ExecStart="))
-        return line.removeprefix("ExecStart=").split()
+        return line.removeprefix("ExecStart=")
+
+    def command(self, name):
+        return self.line(name).split()
 
     def restarts(self, name):
         return [

@@ -1,6 +1,7 @@
 """What the charm does to its machine, hook by hook."""
 
 import json
+import shlex
 
 import pytest
 from ops import testing
@@ -343,9 +344,9 @@ def test_given_credentials_when_configured_then_they_lie_in_files_of_root_only(m
     secret = testing.Secret({"username": "pi", "password": "s3cret", "ca": "BEGIN CERTIFICATE"})
     monitor.set(secrets={secret}).config(remote_stores=FAR, remote_credentials=secret.id).run()
 
-    command = monitor.command(FORWARDER)
-    assert "-remoteWrite.basicAuth.passwordFile=%d/remote-1" in command
-    assert "-remoteWrite.tlsCAFile=%d/remote-1-ca" in command
+    command = shlex.split(monitor.line(FORWARDER))
+    assert '-remoteWrite.basicAuth.passwordFile="","%d/remote-1"' in command
+    assert '-remoteWrite.tlsCAFile="","%d/remote-1-ca"' in command
     assert "s3cret" not in monitor.unit(FORWARDER)
     for path in ("remote.password", "remote-ca.pem"):
         assert monitor.host.path(f"/etc/edge-monitor/{path}").stat().st_mode & 0o777 == 0o600
