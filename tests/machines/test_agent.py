@@ -58,6 +58,7 @@ def test_given_real_systemd_when_its_timer_fires_then_metrics_are_written_and_no
     assert "NextElapseUSecMonotonic=0" not in said.stdout
     noise = nodes.run(0, "journalctl", "--no-pager", "-q", "-o", "cat", "-u", METRICS)
     assert noise.stdout == ""
+    agent_site.stop_metrics(nodes, 0)
 
 
 def test_given_a_power_cut_at_every_boundary_when_power_returns_then_the_node_is_upgraded(nodes):
