@@ -26,7 +26,7 @@ from edgecloud.agent.gauges import writing
 from edgelab import pi
 
 LIBRARY = pathlib.Path(__file__).resolve().parents[2] / "lib"
-MAX_RATIO = 14.0
+MAX_RATIO = 12.0
 MAX_PROCESSES = 1
 MAX_FILES = 1
 DRIVER = """

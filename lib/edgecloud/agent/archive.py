@@ -14,7 +14,7 @@ _MAIN = """\
 import sys
 
 if sys.argv[1:] == ["metrics"]:
-    # Every minute: without the modules that carry out upgrades, a run costs a third.
+    # Every minute, so without the modules that carry out upgrades.
     from edgecloud.agent.gauges import writing as program
 else:
     from edgecloud.agent import main as program
