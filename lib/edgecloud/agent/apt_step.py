@@ -19,7 +19,6 @@ from edgecloud.host import files
 
 NOTE = f"{paths.HOME}/apt.json"
 
-_KILLED_BY_S = 180
 _NAMED = 3
 
 Note = dict[str, Any]
@@ -161,8 +160,7 @@ def _apply(context: Context) -> None:
 
 def _reboot(context: Context) -> None:
     trial.reboot(context.machine)
-    context.sleep(_KILLED_BY_S)
-    raise EffectError("the machine did not reboot")
+    context.await_reboot()
 
 
 def _roll_back(context: Context) -> None:

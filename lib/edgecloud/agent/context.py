@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from edgecloud import host
 from edgecloud.agent import settings as machine_settings
@@ -29,6 +30,11 @@ class Context:
     node: state.Node
     work: route.Work
     sleep: Callable[[float], None] = time.sleep
+
+    def await_reboot(self) -> NoReturn:
+        """Wait for the reboot that was asked for, which ends this program."""
+        self.sleep(self.plan.deadlines.boot_s)
+        raise EffectError("the machine did not reboot")
 
 
 @dataclass(frozen=True)

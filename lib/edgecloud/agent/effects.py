@@ -68,7 +68,10 @@ def _driver(context: Context) -> Driver:
 
 
 def _check(context: Context) -> None:
-    problem = floors.problem(context.machine, context.plan.floors)
+    machine, wanted = context.machine, context.plan.floors
+    problem = floors.problem(machine, wanted)
+    if not problem and context.node.state is state.State.PREFLIGHT:
+        problem = floors.link_problem(machine, wanted)
     if problem:
         raise EffectError(problem)
     _driver(context).check(context)
@@ -78,7 +81,7 @@ def _stage(context: Context) -> None:
     _driver(context).stage(context)
 
 
-def _await_api(context: Context) -> None:
+def _await_api(context: Context, limit_s: float = _API_S) -> None:
     """Wait for the API server, which after a boot comes up later than this agent."""
     began = context.machine.now()
     while True:
@@ -86,7 +89,7 @@ def _await_api(context: Context) -> None:
             kube.look(context.machine, context.settings)
             return
         except kubectl.KubectlError:
-            if context.machine.now() - began >= _API_S:
+            if context.machine.now() - began >= limit_s:
                 raise
         context.sleep(_PAUSE_S)
 
@@ -161,7 +164,7 @@ def _kubernetes_problem(context: Context) -> str:
 
 
 def _uncordon(context: Context) -> None:
-    _await_api(context)
+    _await_api(context, context.plan.deadlines.uncordon_s)
     kube.uncordon(context.machine, context.settings, context.node.owner)
 
 

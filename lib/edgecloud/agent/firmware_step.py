@@ -14,7 +14,6 @@ UPDATE = "/usr/bin/rpi-eeprom-update"
 IMAGES = "/lib/firmware/raspberrypi/bootloader-*/*/pieeprom-{date}.bin"
 
 _WRITE_S = 300
-_KILLED_BY_S = 180
 
 
 def _look(context: Context) -> Look:
@@ -56,8 +55,7 @@ def _apply(context: Context) -> None:
 
 def _reboot(context: Context) -> None:
     trial.reboot(context.machine)
-    context.sleep(_KILLED_BY_S)
-    raise EffectError("the machine did not reboot")
+    context.await_reboot()
 
 
 def _roll_back(context: Context) -> None:

@@ -21,3 +21,10 @@ def problem(machine: host.Host, floors: terms.Floors) -> str:
     if board.battery is not None and board.battery < floors.battery_min:
         return f"the battery is at {board.battery} %"
     return ""
+
+
+def link_problem(machine: host.Host, floors: terms.Floors) -> str:
+    """Return why nothing may be fetched over the link that this machine has; empty if it may."""
+    if floors.metered == "forbid" and machine.exists(paths.METERED):
+        return "the link is metered"
+    return ""

@@ -25,7 +25,6 @@ _FOLDER = f"{paths.STAGING}/kernel"
 _QUERY_S = 60
 _VALIDATED_BY_S = 330
 """What ``piboot-validate`` waits for at most, and a little."""
-_KILLED_BY_S = 180
 
 
 def _look(context: Context) -> Look:
@@ -109,8 +108,7 @@ def _apply(context: Context) -> None:
 def _reboot(context: Context) -> None:
     """Try the new kernel; ``piboot-try`` notes it as tried before it reboots."""
     _run(context, (PIBOOT_TRY, "--reboot"))
-    context.sleep(_KILLED_BY_S)
-    raise EffectError("the machine did not reboot")
+    context.await_reboot()
 
 
 def _commit(context: Context) -> None:
@@ -138,8 +136,7 @@ def _roll_back(context: Context) -> None:
         kernel_boot.remove_modules(machine, context.node.target)
         return
     trial.reboot(machine)
-    context.sleep(_KILLED_BY_S)
-    raise EffectError("the machine did not reboot")
+    context.await_reboot()
 
 
 def _run(context: Context, command: tuple[str, ...], limit_s: float = _QUERY_S) -> None:

@@ -26,6 +26,8 @@ GAUGES = "/run/edge-agent/gauges.json"
 
 VETO = "/etc/edge-agent/veto"
 """While this file is there, nothing begins on this machine; its text says why."""
+METERED = "/etc/edge-agent/metered"
+"""While this file is there, what this machine fetches costs somebody money."""
 REQUIRED = "/etc/edge-agent/required.d"
 WANTED = "/etc/edge-agent/wanted.d"
 SIGNERS = "/etc/edge-agent/allowed_signers"

@@ -19,7 +19,6 @@ from edgecloud.rollout import plan as plans
 
 _NOTE = f"{paths.HOME}/slot.json"
 _FOLDER = f"{paths.STAGING}/os"
-_KILLED_BY_S = 180
 
 
 def _look(context: Context) -> Look:
@@ -124,12 +123,7 @@ def _apply(context: Context) -> None:
 
 def _reboot(context: Context) -> None:
     trial.begin(context.machine)
-    _wait_for_the_end(context)
-
-
-def _wait_for_the_end(context: Context) -> None:
-    context.sleep(_KILLED_BY_S)
-    raise EffectError("the machine did not reboot")
+    context.await_reboot()
 
 
 def _commit(context: Context) -> None:
@@ -153,7 +147,7 @@ def _roll_back(context: Context) -> None:
         raise EffectError("the former system is not in the other slot")
     slot_boot.set_default(machine, boot, former)
     trial.reboot(machine)
-    _wait_for_the_end(context)
+    context.await_reboot()
 
 
 DRIVER = contexts.Driver(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 
-from edgelab.pi import datastore_shell as dqlite
 from edgelab.pi import (
+    apt,
     debian,
     durations,
     eeprom,
@@ -20,6 +20,7 @@ from edgelab.pi import (
     systemd,
     telemetry,
 )
+from edgelab.pi import datastore_shell as dqlite
 from edgelab.pi.lxd import api as lxd_api
 from edgelab.pi.lxd import daemon as lxd_daemon
 from edgelab.pi.lxd import program as lxd_program
@@ -37,8 +38,10 @@ SYSTEM: dict[str, Program] = {
     "/usr/bin/systemd-analyze": systemd.systemd_analyze,
     "/usr/bin/journalctl": systemd.journalctl,
     "/usr/sbin/modprobe": debian.modprobe,
-    "/usr/bin/apt-get": debian.apt_get,
-    "/usr/bin/dpkg": debian.dpkg,
+    "/usr/bin/apt-get": apt.apt_get,
+    "/usr/bin/apt-mark": apt.mark,
+    "/usr/bin/dpkg-query": apt.query,
+    "/usr/bin/dpkg": apt.dpkg,
     "/usr/sbin/nft": debian.nft,
     "/usr/bin/hostname": debian.hostname,
     "/usr/sbin/sysctl": debian.sysctl,

@@ -52,14 +52,6 @@ def apt_get(process: Process) -> int:
     return 0
 
 
-def dpkg(process: Process) -> int:
-    """Print the architecture."""
-    if process.argv[1:] != ["--print-architecture"]:
-        process.fail("dpkg: error: need an action option", 2)
-    process.say(process.machine.arch)
-    return 0
-
-
 def nft(process: Process) -> int:
     """Change the packet filter, or show it."""
     machine = process.machine

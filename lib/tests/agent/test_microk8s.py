@@ -262,6 +262,73 @@ def test_given_a_low_voltage_when_prepared_then_nothing_is_written(pair):
     assert not pair.host(1).glob(f"{paths.STAGING}/*/*.snap")
 
 
+@pytest.mark.parametrize(
+    ("metered", "ends"), [("forbid", State.FAILED_SAFE), ("allow", State.WAITING)]
+)
+def test_given_a_metered_link_when_prepared_then_the_plan_decides(pair, metered, ends):
+    pair.host(1).write(paths.METERED, "")
+
+    pair.order(1, "prepare", pair.plan(floors={"metered": metered}))
+    pair.wake(1)
+
+    assert pair.node(1).state is ends
+    assert bool(pair.host(1).glob(f"{paths.STAGING}/*/*.snap")) is (ends is State.WAITING)
+
+
+def test_given_a_link_that_became_metered_when_granted_then_what_is_staged_is_installed(pair):
+    pair.order(1, "prepare")
+    pair.wake(1)
+    pair.host(1).write(paths.METERED, "")
+
+    pair.order(1, "grant")
+    pair.wake(1)
+
+    assert pair.node(1).state is State.SOAKING
+
+
+FLOORS = {
+    "free-mib": lambda site: site.machine(1).__setattr__("disk_used", 63_500_000_000),
+    "temp-max": lambda site: site.host(1).write(
+        "/sys/class/thermal/thermal_zone0/temp", "91000\n"
+    ),
+    "battery-min": lambda site: site.host(1).write("/sys/class/power_supply/ups/capacity", "20\n"),
+    "no-undervoltage": lambda site: site.host(1).write("/run/throttled", "0x50001"),
+}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_given_a_floor_that_breaks_after_staging_when_granted_then_nothing_is_disturbed(
+    pair, floor
+):
+    accepted = pair.plan(floors={"battery-min": 50})
+    pair.order(1, "prepare", accepted)
+    pair.wake(1)
+    FLOORS[floor](pair)
+
+    pair.order(1, "grant", accepted)
+    pair.wake(1)
+
+    assert pair.node(1).state is State.WAITING
+    assert pair.node(1).reason.startswith("refused: ")
+    assert not pair.kube(1).cordoned
+
+
+def test_given_a_window_that_closed_since_the_grant_when_woken_then_nothing_begins(pair):
+    # The clock of the lab stands at the begin of 2026, a Thursday.
+    late = [{"days": ["thu"], "start": "00:00", "length": "2h", "tz": "UTC"}]
+    accepted = pair.plan(windows=late)
+    pair.order(1, "prepare", accepted)
+    pair.wake(1)
+    pair.order(1, "grant", accepted)
+
+    pair.wait(110 * 60)
+    pair.wake(1)
+
+    assert pair.node(1).state is State.WAITING
+    assert "window" in pair.node(1).reason
+    assert not pair.kube(1).cordoned
+
+
 def test_given_a_soaking_worker_when_it_falls_ill_then_it_goes_back_alone(pair):
     pair.upgrade(1)
     pair.machine(1).node.sick = "crash:0"
