@@ -1,8 +1,14 @@
-"""The agent as one file that Python runs, byte for byte the same from the same sources."""
+"""The agent as one file that Python runs, byte for byte the same from the same sources.
+
+Beside each module lies what the Python that builds the file makes of it, because a file of this
+kind is compiled anew at every start otherwise. Another Python passes that by.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import marshal
 import pathlib
 import zipfile
 
@@ -21,6 +27,9 @@ else:
 
 sys.exit(program.main())
 """
+_UNCHECKED = (1).to_bytes(4, "little")
+_WITHOUT_REFERENCES = 2
+"""A form in which the same code is always the same bytes."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -43,8 +52,17 @@ def build(library: pathlib.Path) -> bytes:
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", _MAIN.encode())
         for path in sources(library):
-            _add(archive, path.relative_to(library).as_posix(), path.read_bytes())
+            name, source = path.relative_to(library).as_posix(), path.read_bytes()
+            _add(archive, name, source)
+            _add(archive, f"{name}c", _compiled(name, source))
     return _SHEBANG + memory.getvalue()
+
+
+def _compiled(name: str, source: bytes) -> bytes:
+    """Return a module as Python keeps it, told never to compare it with its source."""
+    code = compile(source, name, "exec", dont_inherit=True)
+    header = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
+    return header + marshal.dumps(code, _WITHOUT_REFERENCES)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

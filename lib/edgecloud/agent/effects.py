@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import cast
 
-from edgecloud.agent import (
-    apt_step,
-    draining,
-    firmware_step,
-    floors,
-    health,
-    kernel_step,
-    kube,
-    kubernetes_step,
-    slot_step,
-    snaps_step,
-)
+from edgecloud.agent import draining, floors, health, kube
 from edgecloud.agent.context import Context, Driver, EffectError
 from edgecloud.host import failures, kubectl
 from edgecloud.rollout import route, skew, state
@@ -23,16 +14,17 @@ from edgecloud.rollout import route, skew, state
 Effect = state.Effect
 Failures = (failures.WorkloadError, *failures.FAILURES)
 
-DRIVERS: Mapping[route.Kind, Driver] = {
-    route.Kind.FIRMWARE: firmware_step.DRIVER,
-    route.Kind.KUBERNETES: kubernetes_step.DRIVER,
-    route.Kind.LXD: snaps_step.DRIVER,
-    route.Kind.SNAPS: snaps_step.DRIVER,
+DRIVERS: Mapping[route.Kind, str] = {
+    route.Kind.FIRMWARE: "firmware_step",
+    route.Kind.KUBERNETES: "kubernetes_step",
+    route.Kind.LXD: "snaps_step",
+    route.Kind.SNAPS: "snaps_step",
 }
-SYSTEMS: Mapping[str, Driver] = {
-    "ab-image": slot_step.DRIVER,
-    "apt-snapshot": apt_step.DRIVER,
-    "kernel-only": kernel_step.DRIVER,
+"""The module of each kind of step: a wake-up loads none but the one that it needs."""
+SYSTEMS: Mapping[str, str] = {
+    "ab-image": "slot_step",
+    "apt-snapshot": "apt_step",
+    "kernel-only": "kernel_step",
 }
 
 _STEADY_S = 45
@@ -49,7 +41,9 @@ def kind_of(work: route.Work) -> route.Kind:
 def driver(context: Context) -> Driver | None:
     """Return how a kind of step is done; None if this agent does not do it."""
     system, kind = context.plan.targets.os, kind_of(context.work)
-    return SYSTEMS.get(system.kind) if kind is route.Kind.OS and system else DRIVERS.get(kind)
+    name = SYSTEMS.get(system.kind) if kind is route.Kind.OS and system else DRIVERS.get(kind)
+    found = importlib.import_module(f"edgecloud.agent.{name}") if name else None
+    return cast("Driver", found.DRIVER) if found else None
 
 
 def perform(context: Context, effect: Effect) -> None:

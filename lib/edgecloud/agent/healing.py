@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 from edgecloud import host
-from edgecloud.agent import heal, health, paths, slot_boot, staged
+from edgecloud.agent import heal, health, paths, staged
 from edgecloud.agent import settings as machine_settings
 from edgecloud.host import failures, files, snap, systemd
 
@@ -91,6 +91,8 @@ def _reboot(machine: host.Host, settings: Settings, failed: list[str]) -> None:
 
 def _fall_back(machine: host.Host, settings: Settings, failed: list[str]) -> None:
     """Boot the other system and keep it the default: this one was given every chance."""
+    from edgecloud.agent import slot_boot  # Few machines have two systems.
+
     boot = settings.slots["boot"]
     slot_boot.set_default(machine, boot, slot_boot.other(slot_boot.default(machine, boot)))
     _try_to_run(machine, REBOOT)
@@ -99,7 +101,11 @@ def _fall_back(machine: host.Host, settings: Settings, failed: list[str]) -> Non
 def can_fall_back(machine: host.Host, settings: Settings) -> bool:
     """Return whether a whole system lies in the slot that is not the default."""
     boot = settings.slots.get("boot", "")
-    slot = slot_boot.default(machine, boot) if boot else ""
+    if not boot:
+        return False
+    from edgecloud.agent import slot_boot  # Few machines have two systems.
+
+    slot = slot_boot.default(machine, boot)
     return bool(slot) and bool(slot_boot.artefact(machine, boot, slot_boot.other(slot)))
 
 

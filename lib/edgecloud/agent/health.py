@@ -128,9 +128,12 @@ def _modules(machine: host.Host, settings: Settings) -> str:
 
 
 def _disk(machine: host.Host, settings: Settings) -> str:
-    if machine.free_bytes("/var/lib") < _LEAST_FREE:
-        return "less than 256 MiB are free"
-    return "" if machine.free_inodes("/var/lib") >= _LEAST_INODES else "too few files are left"
+    for path in ("/var/lib", paths.HOME):  # The agent's own home may be on another partition.
+        if machine.free_bytes(path) < _LEAST_FREE:
+            return f"less than 256 MiB are free below {path}"
+        if machine.free_inodes(path) < _LEAST_INODES:
+            return f"too few files are left below {path}"
+    return ""
 
 
 def _clock(machine: host.Host, settings: Settings) -> str:
