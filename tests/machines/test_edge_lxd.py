@@ -348,14 +348,14 @@ def test_given_a_dead_card_when_its_disk_is_recovered_then_the_instances_live_on
     old.real["edge-lxd/0"].stop()
     disk = old.real["edge-lxd/0"].folder / "disks" / "local.img"
 
-    new = make_cloud(pis=1, disk="auto")
+    new = make_cloud(pis=1, disk="/dev/that-died")
     waits = new.messages()["edge-lxd/0"]
     found = new.do("edge-lxd/0", "recover-disk", disk=str(disk))
     progress("recovered " + found["recovered"])
     new.advance(400)
     new.settle()
 
-    assert "no empty disk for instances" in waits
+    assert "disk=/dev/that-died is not there" in waits
     assert found["recovered"] == "kept"
     assert new.names("edge-lxd/0") == ["edge-lxd-0"]
     assert instances.find(new.api("edge-lxd/0"), "kept") is not None

@@ -61,6 +61,8 @@ def place(host: machines.Host, view: View | None, wish: str) -> disks.Place:
     if found is not None:  # Made by this charm, or found again by recover-disk.
         source = str(found.get("config", {}).get("source", ""))
         return disks.Place(source if source.startswith("/dev/") else "")
+    if wish.startswith("/dev/") and not host.exists(wish):
+        raise disks.NoDiskError(f"disk={wish} is not there: attach it, or name another")
     seen = server.resources(lxd).disks
     return disks.choose(seen, disks.occupied(host, seen), wish)
 

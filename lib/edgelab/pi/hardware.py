@@ -69,6 +69,8 @@ def make_tree(machine: machines.Machine) -> None:
         files.write(machine, path, text)
     _keep_time(machine)
     if machine.container_of is None:
+        for disk in machine.drives:
+            files.write(machine, f"/dev/{disk['id']}", "")
         files.write(machine, "/dev/kmsg", "")
         if machine.arch == "arm64":
             _boot_files(machine)

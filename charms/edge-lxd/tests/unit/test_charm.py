@@ -122,6 +122,23 @@ def test_given_only_the_card_when_deployed_then_it_is_not_used_unasked(unit, pis
     assert not report(state).ready
 
 
+def test_given_a_named_disk_that_is_not_there_when_deployed_then_it_is_said(unit):
+    state = grow(unit(0), config={"disk": "/dev/sdz"})
+
+    assert state.unit_status == testing.BlockedStatus(
+        "disk=/dev/sdz is not there: attach it, or name another"
+    )
+
+
+def test_given_a_named_disk_when_deployed_then_it_is_used(unit, pis):
+    drives = [hardware.drive("nvme0n1", "nvme", 256), hardware.drive("sda", "usb", 64)]
+
+    grow(unit(0, drives=drives), config={"disk": "/dev/sda"})
+
+    pool = pis.api(0).get("/1.0/storage-pools/local", {"target": "edge-lxd-0"})
+    assert pool["config"]["source"] == "/dev/sda"
+
+
 def test_given_consent_when_only_the_card_is_there_then_it_is_used(unit, pis):
     card = hardware.drive("mmcblk0", "", 64, partitions=("mmcblk0p1",))
 
