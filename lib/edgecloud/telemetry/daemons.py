@@ -2,6 +2,7 @@
 
 A unit runs as a user of its own that systemd makes up. It owns one folder below ``/var/lib``, sees
 the rest of the machine read-only, and gets its secrets as credentials, which root alone can read.
+Only what looks at the machine itself runs as a user of the system.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class Daemon:
     memory_mb: int = 0
     """What it may take at most; 0 for no limit."""
     stop_s: int = 30
-    sees_host: bool = False
-    """Whether it may look at devices, processes and mounts of the machine."""
+    user: str = ""
+    """Empty for a user that systemd makes up, with a view of the machine of its own. One of the
+    system sees devices, processes and mounts as they are."""
 
 
 def unit(daemon: Daemon, fingerprint: str = "") -> str:
@@ -67,7 +69,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         *_memory(daemon.memory_mb),
         f"StateDirectory={daemon.name}",
         "StateDirectoryMode=0700",
-        *walls(sees_host=daemon.sees_host),
+        *(_rights(daemon.user) if daemon.user else walls()),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -92,44 +94,49 @@ def _memory(memory_mb: int) -> list[str]:
     return [f"MemoryHigh={memory_mb * 9 // 10}M", f"MemoryMax={memory_mb}M"]
 
 
-def walls(*, sees_host: bool = False) -> list[str]:
-    """Return the lines that confine a service.
-
-    Args:
-        sees_host: whether it may look at devices, processes and mounts of the machine.
-    """
-    common = [
+def walls() -> list[str]:
+    """Return the lines that confine a service that has no business with the machine itself."""
+    return [
         "DynamicUser=yes",
-        "UMask=0077",
-        "CapabilityBoundingSet=",
-        "NoNewPrivileges=yes",
+        *_FEW_RIGHTS,
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
         "ProtectSystem=strict",
         "ProtectHome=yes",
         "PrivateTmp=yes",
         "ProtectKernelModules=yes",
         "ProtectKernelTunables=yes",
         "ProtectControlGroups=yes",
-        "RestrictNamespaces=yes",
-        "RestrictRealtime=yes",
-        "RestrictSUIDSGID=yes",
-        "LockPersonality=yes",
-        "MemoryDenyWriteExecute=yes",
-        "SystemCallArchitectures=native",
-        "SystemCallFilter=@system-service",
-        "SystemCallErrorNumber=EPERM",
-        "OOMScoreAdjust=500",
-    ]
-    if sees_host:
-        return [*common, "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK"]
-    return [
-        *common,
         "PrivateDevices=yes",
         "ProtectProc=invisible",
         "ProtectKernelLogs=yes",
         "ProtectClock=yes",
         "ProtectHostname=yes",
-        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     ]
+
+
+def _rights(user: str) -> list[str]:
+    """Return the lines for a service that looks at the machine: few rights, but no walls.
+
+    Each wall is a mount, and within one the machine's root looks read-only, as if its card died.
+    """
+    families = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK"
+    return [f"User={user}", *_FEW_RIGHTS, families]
+
+
+_FEW_RIGHTS = (
+    "UMask=0077",
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallErrorNumber=EPERM",
+    "OOMScoreAdjust=500",
+)
 
 
 def quoted(word: str) -> str:

@@ -16,6 +16,9 @@ PORT = 19100
 TEXTFILES = node.FOLDER
 """Where whoever has something to say puts ``*.prom`` files: written whole, then renamed."""
 
+USER = "prometheus"
+"""Made by the package."""
+
 COLLECTORS = (
     "cpu",
     "cpufreq",
@@ -73,5 +76,5 @@ def daemon(known: Collection[str], *, name: str = NAME, port: int = PORT) -> dae
             ),
         ),
         memory_mb=64,
-        sees_host=True,
+        user=USER,
     )

@@ -41,11 +41,12 @@ def test_given_a_daemon_when_written_then_it_has_neither_rights_nor_a_user_of_th
     } <= set(unit)
 
 
-def test_given_one_that_looks_at_the_machine_when_written_then_it_sees_devices_but_has_no_rights():
-    unit = lines(daemons.Daemon("look", "Looks", ("/usr/bin/look",), sees_host=True))
+def test_given_one_that_looks_at_the_machine_when_written_then_it_has_few_rights_but_no_walls():
+    unit = lines(daemons.Daemon("look", "Looks", ("/usr/bin/look",), user="prometheus"))
 
-    assert "PrivateDevices=yes" not in unit
-    assert "CapabilityBoundingSet=" in unit
+    assert {"User=prometheus", "CapabilityBoundingSet=", "NoNewPrivileges=yes"} <= set(unit)
+    # Behind any of these, systemd shows it another tree of mounts.
+    assert not [line for line in unit if line.startswith(("Dynamic", "Protect", "Private"))]
 
 
 def test_given_a_file_that_changed_when_ensured_then_the_daemon_is_started_anew(raspberry):
