@@ -117,6 +117,7 @@ def remove(host: machines.Host, client: lxd.Client, unit: str) -> tuple[str, ...
 def notes(outcome: node_pool.Outcome) -> list[str]:
     """Return what the status says of a pool."""
     found = [f"{outcome.joined}/{outcome.size} nodes joined"] if outcome.size else []
+    found += [outcome.replaced] if outcome.replaced else []
     found += [outcome.waits_for] if outcome.waits_for else []
     found += [f"mended the nodes' profile: {', '.join(outcome.drift)}"] if outcome.drift else []
     if outcome.outdated:

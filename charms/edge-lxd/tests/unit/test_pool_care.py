@@ -150,11 +150,14 @@ def test_given_no_image_when_a_server_is_named_then_it_is_fetched_once(unit, pis
 
 
 def test_given_an_outcome_when_noted_then_what_is_outdated_and_mended_is_named():
-    outcome = pool_care.node_pool.Outcome(2, 1, "x is joining", ("limits.cpu",), ("y",))
+    outcome = pool_care.node_pool.Outcome(
+        2, 1, "x is joining", ("limits.cpu",), ("y",), "b took a"
+    )
 
     assert pool_care.notes(outcome) == [
         "1/2 nodes joined",
-        "x is joining",
+        "b took a",
+        "x joins",
         "mended the nodes' profile: limits.cpu",
         "outdated, use replace-node: y",
     ]
