@@ -29,6 +29,7 @@ def overlay(name: str) -> pathlib.Path:
         *(("edge-cloud", (name,)) for name in TRIPLE),
         *(("single-pi", (name,)) for name in SINGLE),
         ("edge-cloud", ("monitor",)),
+        ("edge-cloud", ("monitor", "cos")),
         ("edge-cloud", ("workers", "charmhub")),
         ("edge-cloud", ("charmhub", "workers")),
         ("edge-cloud", ("amd64", "charmhub")),
@@ -70,6 +71,15 @@ def test_given_charmhub_when_read_then_no_file_is_named():
     apps = site.applications.values()
     assert {app.charm_path for app in apps} == {None}
     assert all(app.channel for app in apps)
+
+
+def test_given_a_stack_elsewhere_when_read_then_the_monitor_is_related_to_its_offers():
+    site = bundle.read(EDGE_CLOUD, [overlay("monitor"), overlay("cos")])
+
+    related = {str(relation) for relation in site.relations}
+    assert set(site.saas) == {"prometheus-receive-remote-write", "grafana-dashboards"}
+    assert sum("edge-monitor:" in each and "targets" not in each for each in related) == 2
+    assert site.applications["edge-monitor"].options["external-labels"].startswith("site=")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
