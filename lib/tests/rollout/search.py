@@ -14,7 +14,7 @@ import edgecloud.rollout.intent as intents
 from edgecloud.rollout import ledger, messages, route, site, state
 from edgecloud.twin import box as world
 from edgecloud.twin import rules
-from tests.rollout import sites
+from tests.rollout import numbers, sites
 
 Status = messages.Status
 State = state.State
@@ -52,8 +52,13 @@ class Search:
 
     def __init__(self, case: Case):
         self.case, self.names = case, tuple(case.members)
-        self.rollouts, self.boxes, self.reports = _Numbers(), _Numbers(), _Numbers()
+        self.rollouts, self.boxes, self.reports = (
+            numbers.Numbers(),
+            numbers.Numbers(),
+            numbers.Numbers(),
+        )
         self.decisions, self.machine_moves, self.checked = {}, {}, {}
+        self.said, self.ordered = {}, {}
         self.back = collections.defaultdict(list)
 
     def run(self) -> Found:
@@ -77,7 +82,7 @@ class Search:
                     current = ("broken",)
                     break
             if problem:
-                found.violation, found.trace = problem, _path(parents, current)
+                found.violation, found.trace = problem, numbers.path(parents, current)
                 break
             if len(parents) > self.case.limit:
                 found.violation = f"more than {self.case.limit} states"
@@ -96,7 +101,7 @@ class Search:
             boxes.append(self.boxes.of(world.fresh(name, member.version, running)))
         reports = [self.reports.of(world.report(self.boxes[box])) for box in boxes]
         return (
-            self.rollouts.of(_Ledger(rollout)),
+            self.rollouts.of(numbers.Ledger(rollout)),
             tuple(boxes),
             tuple(reports),
             0,
@@ -139,7 +144,7 @@ class Search:
             ledger.Site(before, sight), self.case.accepted, self.case.times[time]
         )
         problem = rules.grant_problem(self.case, before, sight, decision, self.case.times[time])
-        return self.rollouts.of(_Ledger(decision.rollout)), problem
+        return self.rollouts.of(numbers.Ledger(decision.rollout)), problem
 
     def _sight(self, rollout, reports, time, flags):
         said = {name: self.reports[r] for name, r in zip(self.names, reports, strict=True)}
@@ -163,11 +168,11 @@ class Search:
         for i, name in enumerate(self.names):
             if flags == "away" and i == len(self.names) - 1:
                 continue
-            now = self.reports.of(world.report(self.boxes[boxes[i]]))
+            now = self._report(boxes[i])
             if now != reports[i]:
                 yield (
                     f"{name} is heard",
-                    (rollout, boxes, _put(reports, i, now), time, flags, faults),
+                    (rollout, boxes, numbers.put(reports, i, now), time, flags, faults),
                     "",
                 )
 
@@ -184,11 +189,22 @@ class Search:
         if key not in self.machine_moves:
             self.machine_moves[key] = list(self._machine(boxes[i], given, time, faults > 0))
         for label, cost, box in self.machine_moves[key]:
-            after = (rollout, _put(boxes, i, box), reports, time, flags, faults - cost)
+            after = (rollout, numbers.put(boxes, i, box), reports, time, flags, faults - cost)
             yield f"{name}: {label}", after, self.boxes[box].wrong
 
+    def _report(self, box):
+        """Return what a machine says, by numbers; the same machine is met many times."""
+        if box not in self.said:
+            self.said[box] = self.reports.of(world.report(self.boxes[box]))
+        return self.said[box]
+
     def _orders(self, rollout, i):
-        """Return the order that stands for a machine."""
+        """Return the order that stands for a machine; the same ledger is met many times."""
+        if (rollout, i) not in self.ordered:
+            self.ordered[rollout, i] = self._order(rollout, i)
+        return self.ordered[rollout, i]
+
+    def _order(self, rollout, i):
         before = self.rollouts[rollout].rollout
         entry = before.entries.get(self.names[i])
         if entry is None or not entry.verb:
@@ -265,12 +281,12 @@ class Search:
         for i, box in enumerate(boxes):
             if self.boxes[box].cordon == world.USER or self.boxes[box].veto:
                 free = replace(self.boxes[box], veto=False, cordon=_without_user(self.boxes[box]))
-                put = _put(boxes, i, self.boxes.of(free))
+                put = numbers.put(boxes, i, self.boxes.of(free))
                 yield "a user relents", (rollout, put, reports, time, flags, faults), ""
         before = self.rollouts[rollout].rollout
         for label, cost, after in _intents(before, self.case) if faults or before.paused else ():
             if cost <= faults:
-                number = self.rollouts.of(_Ledger(after))
+                number = self.rollouts.of(numbers.Ledger(after))
                 if number != rollout:
                     yield label, (number, boxes, reports, time, flags, faults - cost), ""
 
@@ -297,7 +313,7 @@ class Search:
                     queue.append(before)
         for at in parents:
             if at not in good:
-                found.trace = _path(parents, at)
+                found.trace = numbers.path(parents, at)
                 return "I24 cannot end any more"
         return ""
 
@@ -334,62 +350,6 @@ def _intents(rollout, case):
 
 def _without_user(box):
     return "" if box.cordon == world.USER else box.cordon
-
-
-class _Ledger:
-    """A ledger as a key: its entries as a tuple, the frozen parts left out."""
-
-    __slots__ = ("key", "rollout")
-
-    def __init__(self, rollout):
-        self.rollout = rollout
-        entries = tuple(tuple(vars(entry).items()) for entry in rollout.entries.values())
-        self.key = (
-            entries,
-            rollout.phase,
-            rollout.step,
-            rollout.wave,
-            rollout.epoch,
-            rollout.serial,
-            rollout.paused,
-            rollout.mode,
-            rollout.ending,
-            rollout.approved,
-        )
-
-    def __eq__(self, other):
-        return self.key == other.key
-
-    def __hash__(self):
-        return hash(self.key)
-
-
-class _Numbers:
-    """Numbers for values, in the order in which they are met."""
-
-    def __init__(self):
-        self.numbers, self.items = {}, []
-
-    def of(self, value):
-        number = self.numbers.setdefault(value, len(self.items))
-        if number == len(self.items):
-            self.items.append(value)
-        return number
-
-    def __getitem__(self, number):
-        return self.items[number]
-
-
-def _put(items, index, value):
-    return (*items[:index], value, *items[index + 1 :])
-
-
-def _path(parents, at):
-    steps = []
-    while at is not None:
-        at, label = parents[at]
-        steps.append(label)
-    return steps[::-1]
 
 
 WINDOW = [{"start": "02:00", "length": "4h", "tz": "UTC"}]
