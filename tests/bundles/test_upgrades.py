@@ -225,13 +225,8 @@ def test_given_a_user_who_cordons_in_the_middle_when_it_goes_on_then_that_cordon
     assert is_upgraded(site)
 
 
-@pytest.mark.parametrize(
-    ("policy", "ends"),
-    [("wait", {"held"}), ("skip-node", {"completed"}), ("abort", {"held"})],
-)
-def test_given_a_budget_that_never_yields_when_it_ends_then_no_cordon_is_left(
-    make_upgrade, seed, policy, ends
-):
+def test_given_a_budget_that_never_yields_when_it_ends_then_no_cordon_is_left(make_upgrade, seed):
+    policy, end = [("wait", "held"), ("skip-node", "completed"), ("abort", "held")][seed % 3]
     site = make_upgrade(seed=seed, planes=3, workers=2)
     stuck = next(name for name, unit in site.names.items() if unit.startswith("worker/"))
     site.mark(stuck, "/run/unyielding")
@@ -240,7 +235,7 @@ def test_given_a_budget_that_never_yields_when_it_ends_then_no_cordon_is_left(
     site.until_ended()
     site.settle()
 
-    assert site.phase in ends
+    assert site.phase == end
     assert [site.memory(name)["owner"] for name in site.names] == [""] * 5
     assert site.memory(stuck)["running"] == "microk8s:134"
     assert site.most_disturbed == 1

@@ -41,6 +41,8 @@ class Account:
     planes_left: int = 0
     window_s: int = 0
     total: int = 0
+    full: str = ""
+    """Why nobody more may go, said once for all who ask; empty if it was not asked yet."""
     voters: frozenset[str] = frozenset()
     skews: dict[tuple[str, skew.Minor, skew.Minor], str] = field(
         default_factory=dict[tuple[str, skew.Minor, skew.Minor], str]
@@ -53,6 +55,7 @@ class Account:
         member = self.site.rollout.members[name]
         if name not in self.taken:
             self.taken.add(name)
+            self.full = ""
             self.domains[waves.domain_of(member)] += 1
         self.disturbed.add(name)
         if target:
@@ -245,10 +248,14 @@ def _own_blockers(
 
 def budget_blocker(account: Account, name: str) -> str:
     """Return whether one node more would be too many."""
-    most = waves.count(account.accepted.limits.max_unavailable, account.total)
-    if name in account.taken or len(account.taken) < most:
+    if name in account.taken:
         return ""
-    return f"{len(account.taken)} of {most} unavailable: {_few(account.taken)}"
+    if not account.full:
+        most = waves.count(account.accepted.limits.max_unavailable, account.total)
+        if len(account.taken) < most:
+            return ""
+        account.full = f"{len(account.taken)} of {most} unavailable: {_few(account.taken)}"
+    return account.full
 
 
 def domain_blocker(account: Account, name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from edgecloud.rollout import ledger, messages, plan, route
 
@@ -12,10 +14,10 @@ Status = messages.Status
 def hear(site: ledger.Site, accepted: plan.Plan, now: int) -> dict[str, ledger.Entry]:
     """Return every entry of the ledger after the reports at hand."""
     rollout = site.rollout
-    heard = dict[str, ledger.Entry]()
+    heard, parts = dict[str, ledger.Entry](), [step.part for step in rollout.steps]
     for name, entry in rollout.entries.items():
         report = site.sight.reports.get(name)
-        learnt = _absorb(rollout, name, entry, report) if report else entry
+        learnt = _absorb(rollout, parts, name, entry, report) if report else entry
         is_away = silent_for(site, name, now) >= accepted.offline.grace_s
         heard[name] = learnt if learnt.debt == is_away else replace(learnt, debt=is_away)
     return heard
@@ -35,13 +37,17 @@ def is_slot_free(entry: ledger.Entry, report: messages.Report) -> bool:
 
 
 def _absorb(
-    rollout: ledger.Rollout, name: str, entry: ledger.Entry, report: messages.Report
+    rollout: ledger.Rollout,
+    parts: Sequence[str],
+    name: str,
+    entry: ledger.Entry,
+    report: messages.Report,
 ) -> ledger.Entry:
     changes = dict[str, object]()
     if entry.granted != messages.NEVER and is_slot_free(entry, report):
         changes["granted"] = messages.NEVER
-    step = rollout.steps[min(entry.order_step, len(rollout.steps) - 1)]
-    status = report.status if report.is_about(rollout.digest, step.part) else Status.IDLE
+    part = parts[min(entry.order_step, len(parts) - 1)]
+    status = report.status if report.is_about(rollout.digest, part) else Status.IDLE
     if status is not entry.status:
         changes["status"] = status
     has_seen = report.seen >= entry.stamp
@@ -50,7 +56,11 @@ def _absorb(
         changes.update(_outcome(rollout, name, entry, status))
     elif status in messages.FAILURES and not entry.failed and (has_seen or not entry.token):
         changes["failed"] = True  # Of a node that is tried again, the old failure is no news.
-    return replace(entry, **changes) if changes else entry  # pyright: ignore[reportArgumentType]
+    if not changes:
+        return entry
+    # What `replace` does, in half the time: a site may have a thousand of them.
+    values: dict[str, Any] = {**vars(entry), **changes}
+    return ledger.Entry(**values)
 
 
 def _outcome(

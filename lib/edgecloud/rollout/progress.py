@@ -105,13 +105,15 @@ def rollback_targets(site: ledger.Site, accepted: plan.Plan, now: int) -> Iterat
     """Yield the nodes that should go back and have not: workers before control planes."""
     rollout = site.rollout
     scope = _scope(rollout) if rollout.phase is Phase.ROLLING_BACK else set[str]()
-    for name in sorted(rollout.entries, key=lambda each: (_is_plane(rollout, each), each)):
+    entries = rollout.entries.items()
+    concerned = [n for n, each in entries if n in scope or each.status is Status.REGRESSED]
+    for name in sorted(concerned, key=lambda each: (_is_plane(rollout, each), each)):
         entry = rollout.entries[name]
         if entry.released or listen.silent_for(site, name, now) >= accepted.offline.grace_s:
             continue
         can_return = entry.status in (Status.SOAKING, Status.DONE)
         is_here = entry.order_step == rollout.step and not is_past_return(rollout, name)
-        if entry.status is Status.REGRESSED or (name in scope and can_return and is_here):
+        if entry.status is Status.REGRESSED or (can_return and is_here):
             yield name
 
 
