@@ -7,10 +7,13 @@ anew at the former build, and joins again.
 
 from __future__ import annotations
 
+import pathlib
+import tarfile
+import zlib
 from dataclasses import replace
 
 from edgecloud.agent import context as contexts
-from edgecloud.agent import kube, paths, rejoin, snap_step, snapd, staged
+from edgecloud.agent import kube, paths, rejoin, snap_step, snapd, staged, throttle
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import failures, kubectl, rejoin_offer, snap
 from edgecloud.rollout import route, terms
@@ -79,7 +82,9 @@ def _pull(context: Context) -> None:
     for image in context.plan.targets.images:
         command = (MICROK8S, "ctr", "images", "pull", image)
         try:
-            context.machine.run(command, timeout_s=context.plan.deadlines.stage_s)
+            with throttle.limited(context.plan.floors.download_kib_s) as environment:
+                limit = context.plan.deadlines.stage_s
+                context.machine.run(command, timeout_s=limit, env=environment)
         except failures.FAILURES as e:
             raise EffectError(failures.explain(e, f"pulling {image}")) from e
 
@@ -93,20 +98,32 @@ def _back_up(context: Context) -> None:
     if context.settings.worker:
         return
     machine, name = context.machine, f"{context.work.digest[:12]}-{context.work.version}.tar.gz"
-    machine.path(paths.BACKUPS).mkdir(mode=0o700, parents=True, exist_ok=True)
-    part, whole = f"{paths.BACKUPS}/.partial.tar.gz", f"{paths.BACKUPS}/{name}"
+    # MicroK8s only restores an archive under the name that it was made with.
+    part, whole = f"{paths.BACKUPS}/.partial/{name}", f"{paths.BACKUPS}/{name}"
+    machine.path(part).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     machine.remove(part)
     command = (MICROK8S, "dbctl", "backup", "-o", part)
     try:
         machine.run(command, timeout_s=context.plan.deadlines.backup_s)
         file = machine.path(part)
-        if not file.stat().st_size:
-            raise EffectError("the backup is empty")
+        if not _holds_keys(file):
+            raise EffectError("the backup cannot be read back")
         file.chmod(0o600)
         file.replace(machine.path(whole))
     except failures.FAILURES as e:
         raise EffectError(failures.explain(e, "microk8s dbctl backup")) from e
     _drop_old(context, whole)
+
+
+def _holds_keys(file: pathlib.Path) -> bool:
+    """Return whether an archive can be read to its end and holds what a restore looks for."""
+    try:
+        with tarfile.open(file) as archive:
+            names = archive.getnames()
+    except (tarfile.TarError, EOFError, zlib.error):
+        return False
+    stem = file.name.removesuffix(".tar.gz")
+    return any(name.startswith(f"{stem}/") and name.endswith(".key") for name in names)
 
 
 def _drop_old(context: Context, newest: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgecloud import host
@@ -86,7 +87,14 @@ def settle(machine: host.Host, name: str, timeout_s: float) -> None:
 
 
 def download(
-    machine: host.Host, name: str, folder: str, *, revision: str, channel: str, timeout_s: float
+    machine: host.Host,
+    name: str,
+    folder: str,
+    *,
+    revision: str,
+    channel: str,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
 ) -> str:
     """Fetch a snap and its assertion; return the file's path."""
     machine.path(folder).mkdir(parents=True, exist_ok=True)
@@ -96,7 +104,7 @@ def download(
     options = [f"--target-directory={folder}"]
     options += [f"--revision={revision}"] if revision else [f"--channel={channel}"]
     try:
-        machine.run((snap.SNAP, "download", name, *options), timeout_s=timeout_s)
+        machine.run((snap.SNAP, "download", name, *options), timeout_s=timeout_s, env=env)
     except failures.FAILURES as e:
         raise snap.SnapError(failures.explain(e, "snap download")) from e
     found = _present(machine, name, folder, revision)

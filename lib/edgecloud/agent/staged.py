@@ -24,16 +24,20 @@ class Wanted:
 
 def fetch(context: Context, wanted: Wanted) -> str:
     """Have a snap on the disk, whole and as the plan says; return its file."""
+    from edgecloud.agent import throttle  # No idle wake-up needs it.
+
     machine, limit = context.machine, context.plan.deadlines.stage_s
     try:
-        file = snapd.download(
-            machine,
-            wanted.name,
-            f"{paths.STAGING}/{wanted.name}",
-            revision=wanted.revision,
-            channel=wanted.channel,
-            timeout_s=limit,
-        )
+        with throttle.limited(context.plan.floors.download_kib_s) as environment:
+            file = snapd.download(
+                machine,
+                wanted.name,
+                f"{paths.STAGING}/{wanted.name}",
+                revision=wanted.revision,
+                channel=wanted.channel,
+                timeout_s=limit,
+                env=environment,
+            )
     except snap.SnapError as e:
         raise EffectError(str(e)) from e
     digest = snapd.sha3_384(machine, file)

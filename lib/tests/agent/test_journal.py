@@ -1,6 +1,7 @@
 """The journal: torn tails, flipped bits, rotation, and the chain across them."""
 
 import dataclasses
+import os
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -73,6 +74,37 @@ def test_given_a_flipped_bit_when_read_then_no_line_from_there_on_is_believed(
     found = journal.Journal(machine)
 
     assert len(found.entries) == bytes(raw[: at % len(raw)]).count(b"\n")
+
+
+def test_given_a_line_when_appended_then_all_of_it_is_synced_before_anything_follows(
+    machine, monkeypatch
+):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor)))
+
+    journal.Journal(machine).append(1, state.Node("pi-0"), "x")
+
+    file, folder = (machine.path(path).stat() for path in (paths.JOURNAL, paths.HOME))
+    assert (synced[0].st_ino, synced[0].st_size) == (file.st_ino, file.st_size)
+    assert synced[-1].st_ino == folder.st_ino
+
+
+def test_given_an_upgrade_when_it_goes_on_then_every_effect_lies_between_two_lines(
+    pair, monkeypatch
+):
+    events, append = [], journal.Journal.append
+
+    def note(self, at, node, what):
+        events.append("line")
+        return append(self, at, node, what)
+
+    monkeypatch.setattr(journal.Journal, "append", note)
+    pair.upgrade(1, boundary=lambda name: " in " in name and events.append(name.split()[0]))
+
+    effects = [at for at, event in enumerate(events) if event == "before"]
+    assert len(effects) >= 9
+    for at in effects:
+        assert events[at - 1 : at + 3] == ["line", "before", "after", "line"]
 
 
 def test_given_a_large_journal_when_it_turns_over_then_node_and_chain_go_on(machine, monkeypatch):

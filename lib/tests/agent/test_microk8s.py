@@ -77,6 +77,40 @@ def test_given_a_finished_upgrade_when_the_chain_is_read_then_every_link_holds(p
     assert exchange.read_outbox(pair.host(1)).head == links[-1].hash
 
 
+def test_given_an_upgraded_voter_when_its_backup_is_restored_then_a_lost_key_is_back(single):
+    words = ("/snap/microk8s/current/kubectl", "create", "namespace", "precious")
+    single.run(0, *words)
+    single.upgrade(0)
+    single.run(0, "/snap/microk8s/current/kubectl", "delete", "namespace", "precious")
+    (archive,) = single.host(0).glob(f"{paths.BACKUPS}/*.tar.gz")
+
+    single.run(0, "/snap/bin/microk8s", "dbctl", "restore", archive)
+
+    assert single.run(0, *words[:1], "get", "namespace", "precious").returncode == 0
+
+
+@pytest.mark.parametrize("how", ["empty", "torn"])
+def test_given_a_backup_that_cannot_be_read_when_granted_then_nothing_is_applied(
+    single, monkeypatch, how
+):
+    run = pi.PiHost.run
+
+    def spoil(self, command, **options):
+        done = run(self, command, **options)
+        if command[1:2] == ("dbctl",):
+            file = self.path(command[-1])
+            file.write_bytes(b"" if how == "empty" else file.read_bytes()[:-200])
+        return done
+
+    monkeypatch.setattr(pi.PiHost, "run", spoil)
+
+    single.upgrade(0)
+
+    assert single.node(0).state is State.FAILED_SAFE
+    assert not single.kube(0).cordoned
+    assert not single.host(0).glob(f"{paths.BACKUPS}/*.tar.gz")
+
+
 def test_given_the_same_grant_again_when_woken_then_nothing_more_is_done(pair):
     pair.upgrade(1)
     calls = len([c for c in pair.world.calls if "install" in c.argv])
@@ -187,6 +221,13 @@ def test_given_a_voter_without_an_offer_to_join_when_prepared_then_it_is_not_tou
 
     assert trio.node(1).state is State.FAILED_SAFE
     assert "offer" in trio.node(1).reason
+
+
+def test_given_a_plan_that_wants_a_restore_when_prepared_then_it_is_refused_with_the_reason(pair):
+    pair.upgrade(1, pair.plan(rollback={"kind": "restore"}))
+
+    assert pair.node(1).state is State.FAILED_SAFE
+    assert "only its host" in pair.node(1).reason
 
 
 def test_given_a_cordon_of_somebody_else_when_upgraded_then_it_outlives_us(pair):
