@@ -15,6 +15,10 @@ LENDABLE = (
     "/var/lib/edge-microk8s/metrics-token",
     "/var/snap/microk8s/current/certs/ca.crt",
     "/var/snap/microk8s/current/certs/ca.remote.crt",
+    # One member's is good for all of a cluster, and shows metrics only.
+    "/var/lib/edge-lxd/metrics-client.crt",
+    "/var/lib/edge-lxd/metrics-client.key",
+    "/var/lib/edge-lxd/metrics-server.crt",
 )
 """Files that a job of another charm may name. Any other would be ours to keep."""
 
@@ -110,14 +114,10 @@ def _lend(
 ) -> scrape.Job | None:
     """Return a job that reads its files where they are lent; None if it cannot have them."""
     places = dict[str, str]()
-    for path in filter(None, (job.ca_file, job.token_file)):
+    for path in scrape.files(job):
         if path not in LENDABLE or path not in present:
             return None
         name = path.strip("/").replace("/", "-")
         lent[name] = path
         places[path] = f"{CREDENTIALS}/{daemon}.service/{name}"
-    return replace(
-        job,
-        ca_file=places.get(job.ca_file, ""),
-        token_file=places.get(job.token_file, ""),
-    )
+    return scrape.moved(job, places)

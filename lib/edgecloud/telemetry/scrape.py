@@ -41,6 +41,8 @@ class Job:
     scheme: str = "http"
     ca_file: str = ""
     server_name: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     token_file: str = ""
     drop: tuple[str, ...] = ()
     """Regular expressions of names of metrics that are not kept."""
@@ -106,6 +108,22 @@ def once_per_process(jobs: Iterable[Job]) -> list[Job]:
     return kept
 
 
+def files(job: Job) -> list[str]:
+    """Return the files that a job names."""
+    return [path for path in (job.ca_file, job.cert_file, job.key_file, job.token_file) if path]
+
+
+def moved(job: Job, places: Mapping[str, str]) -> Job:
+    """Return a job that finds its files at other places."""
+    return replace(
+        job,
+        ca_file=places.get(job.ca_file, ""),
+        cert_file=places.get(job.cert_file, ""),
+        key_file=places.get(job.key_file, ""),
+        token_file=places.get(job.token_file, ""),
+    )
+
+
 def count(jobs: Iterable[Job]) -> int:
     """Return how many targets jobs have."""
     return sum(len(job.targets) for job in jobs)
@@ -141,6 +159,8 @@ def _read_job(raw: Mapping[str, Any], address: str, labels: Mapping[str, str]) -
         scheme=scheme if scheme in ("http", "https") else "http",
         ca_file=_text(tls.get("ca_file")),
         server_name=_text(tls.get("server_name")),
+        cert_file=_text(tls.get("cert_file")),
+        key_file=_text(tls.get("key_file")),
         token_file=_text(authorization.get("credentials_file")),
         drop=tuple(_dropped(raw.get("metric_relabel_configs"))),
         params={
@@ -191,7 +211,12 @@ def _written(job: Job) -> dict[str, Any]:
             for target, labels in job.targets
         ],
     }
-    tls = {"ca_file": job.ca_file, "server_name": job.server_name}
+    tls = {
+        "ca_file": job.ca_file,
+        "server_name": job.server_name,
+        "cert_file": job.cert_file,
+        "key_file": job.key_file,
+    }
     if any(tls.values()):
         written["tls_config"] = {name: value for name, value in tls.items() if value}
     if job.token_file:

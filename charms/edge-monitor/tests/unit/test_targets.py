@@ -61,3 +61,33 @@ def test_given_the_stock_charms_five_copies_when_planned_then_one_is_scraped():
 def test_given_many_series_when_planned_then_no_target_may_take_them_all():
     assert {each.series_limit for each in planned().jobs} == {targets.PER_TARGET}
     assert {each.series_limit for each in planned(series=2000).jobs} == {2000}
+
+
+def test_given_members_of_lxd_when_planned_then_each_is_scraped_with_the_certificate_here():
+    files = [path for path in targets.LENDABLE if "edge-lxd" in path]
+    certificate, key, authority = files
+    tls = {"ca_file": authority, "cert_file": certificate, "key_file": key, "server_name": "m1"}
+    members = [
+        Unit(
+            f"lxd/{n}",
+            "lxd",
+            f"10.0.0.{n}",
+            [
+                job(0, metrics_path="/1.0/metrics", scheme="https", tls_config=tls)
+                | {"static_configs": [{"targets": [f"10.0.0.{n}:8444"]}]}
+            ],
+        )
+        for n in (1, 2)
+    ]
+
+    plan = planned(*members, present=files)
+
+    found = [each for each in plan.jobs if each.path == "/1.0/metrics"]
+    assert [target for each in found for target, _ in each.targets] == [
+        "10.0.0.1:8444",
+        "10.0.0.2:8444",
+    ]
+    lent = "/run/credentials/edge-monitor-store.service/var-lib-edge-lxd-metrics-client.key"
+    assert {each.key_file for each in found} == {lent}
+    assert sorted(plan.lent.values()) == sorted(files)
+    assert planned(*members, present=files[:2]).silent == ("lxd/1", "lxd/2")
