@@ -21,6 +21,7 @@ import node_args
 import node_labels
 import preflight
 import registries
+import worker_access
 from cluster_view import ClusterView
 from edgecloud import host as machines
 from edgecloud.host import failures, files, kubectl, rejoin_offer, snap
@@ -103,9 +104,9 @@ def ensure_marks(
     if node is None:
         return False
     labels = {**config.labels, "topology.kubernetes.io/zone": domain}
-    return node_labels.ensure(
-        host, microk8s.kubeconfig(host), node, labels=labels, taints=config.taints
-    )
+    # A kubelet may label its own node, but not taint it.
+    kubeconfig = worker_access.kubeconfig(host) or microk8s.kubeconfig(host)
+    return node_labels.ensure(host, kubeconfig, node, labels=labels, taints=config.taints)
 
 
 def wants_turn(host: machines.Host, config: NodeConfig, addresses: Sequence[str]) -> bool:
