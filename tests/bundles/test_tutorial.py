@@ -48,7 +48,7 @@ def test_given_the_tutorial_when_read_then_it_types_every_kind_of_command_it_exp
             (cluster_join.NodeReport, cluster_join.MemberReport, cluster_join.ClusterRecord),
         ),
         ("lxd_cluster", (lxd_cluster.ClusterRecord, lxd_cluster.MemberReport)),
-        ("edge_component", (edge_component.Component,)),
+        ("edge_component", (edge_component.Component, edge_component.Wishes)),
     ],
 )
 def test_given_an_interface_when_its_page_is_read_then_it_names_every_key(interface, schemas):

@@ -16,7 +16,7 @@ import ops
 import calm
 import lazily
 from edgecloud import host as machines
-from edgecloud.host import failures, rejoin_offer
+from edgecloud.host import failures
 
 if typing.TYPE_CHECKING:
     import cluster_view
@@ -34,7 +34,7 @@ if typing.TYPE_CHECKING:
     import upkeep
     import ways_back
     import worker_access
-    from edgecloud.host import systemd
+    from edgecloud.host import rejoin_offer, systemd
     from edgecloud.interfaces import cluster_join, cos_agent, edge_component
 else:
     # A calm update-status needs none of these, and on a Pi an import costs as much as a command.
@@ -53,6 +53,7 @@ else:
     upkeep = lazily.load("upkeep")
     ways_back = lazily.load("ways_back")
     worker_access = lazily.load("worker_access")
+    rejoin_offer = lazily.load("edgecloud.host.rejoin_offer")
     systemd = lazily.load("edgecloud.host.systemd")
     cluster_join = lazily.load("edgecloud.interfaces.cluster_join")
     cos_agent = lazily.load("edgecloud.interfaces.cos_agent")
