@@ -77,3 +77,15 @@ def test_given_the_port_of_the_store_when_compared_then_the_how_to_has_it():
     import store
 
     assert f"127.0.0.1:{store.PORT}/" in (DOCS / "see-your-site.md").read_text()
+
+
+def test_given_the_jobs_of_the_monitor_when_looked_up_then_the_page_of_metrics_names_them():
+    import monitor_host
+    import monitor_options
+
+    page = (DOCS.parent / "reference" / "metrics.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| `job` |"))
+    options = monitor_options.MonitorOptions(remote_stores="https://far.example/write")
+
+    for job in ("node", *monitor_host.ports(options)):
+        assert f"`{job}`" in row
