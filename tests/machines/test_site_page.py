@@ -57,7 +57,7 @@ def evaluator(store, folder):
 
 def page(store, rules):
     """Return what is answered to a request, by the program as systemd runs it."""
-    command = (sys.executable, str(SOURCE / "site_main.py"), "lighthouse", store, rules)
+    command = (sys.executable, str(SOURCE / "site_main.py"), "lighthouse", store, rules, "180")
     ran = subprocess.run(
         command, input=b"GET / HTTP/1.1\r\n\r\n", capture_output=True, check=True, timeout=60
     )

@@ -14,6 +14,7 @@ import authority
 import door
 import page
 import remotes
+import site_facts
 import store
 import targets
 from edgecloud import host as hosts
@@ -34,6 +35,8 @@ SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
 
 _SECRET = 0o600
+_SILENT = f"node_boot_time_seconds[{site_facts.SILENT_S // 60}m]"
+"""How the shipped rules say it, for any interval up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
     _ensure_forwarder(host, site)
     if site.options.mode != AGENT:
         _ensure_alerting(host, site)
-        page.ensure(host, charm=site.charm, site=site.name)
+        silent_s = silent_after_s(site.options)
+        page.ensure(host, charm=site.charm, site=site.name, silent_s=silent_s)
         _ensure_door(host, site)
 
 
@@ -146,9 +150,16 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
+def silent_after_s(options: MonitorOptions) -> int:
+    """Return after how many seconds without a sample a machine is silent: three scrapes."""
+    return max(site_facts.SILENT_S, 3 * options.scrape_interval)
+
+
 def rules(site: Site) -> dict[str, str]:
     """Return the files with alert rules: those of this charm, and the heartbeat of this site."""
     found = {path.name: path.read_text(encoding="utf-8") for path in SHIPPED.glob("*.rules")}
+    patient = f"node_boot_time_seconds[{silent_after_s(site.options)}s]"
+    found = {name: text.replace(_SILENT, patient) for name, text in found.items()}
     return {**found, "heartbeat.rules": alerting.heartbeat(site.plan.expected)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import alerting
+import site_facts
 import store
 from edgecloud import host as hosts
 from edgecloud.host import systemd
@@ -32,16 +33,17 @@ def socket() -> str:
     return "\n".join(lines) + "\n"
 
 
-def service(charm: str, site: str) -> str:
+def service(charm: str, site: str, *, silent_s: int = site_facts.SILENT_S) -> str:
     """Return the text of the unit that answers one request.
 
     Args:
         charm: folder of this charm on the machine.
         site: the site's name.
+        silent_s: after how many seconds without a sample a node is shown as silent.
     """
     path = ":".join(f"{charm}/{folder}" for folder in ("lib", "src", "venv"))
     rules = f"http://127.0.0.1:{alerting.RULES_PORT}"
-    words = f"{daemons.quoted(site)} {store.URL} {rules}"
+    words = f"{daemons.quoted(site)} {store.URL} {rules} {silent_s}"
     lines = (
         "[Unit]",
         "Description=A look at the page of this site",
@@ -60,9 +62,10 @@ def service(charm: str, site: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ensure(host: hosts.Host, *, charm: str, site: str) -> bool:
+def ensure(host: hosts.Host, *, charm: str, site: str, silent_s: int) -> bool:
     """Ensure that the page is served. Return whether anything changed."""
-    return systemd.ensure_socket(host, NAME, socket=socket(), service=service(charm, site))
+    text = service(charm, site, silent_s=silent_s)
+    return systemd.ensure_socket(host, NAME, socket=socket(), service=text)
 
 
 def remove(host: hosts.Host) -> bool:

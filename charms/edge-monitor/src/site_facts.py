@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SILENT_S = 180
-"""As long without a sample, a node counts as silent; the rule NodeSilent says the same."""
+"""As long without a sample, a node counts as silent; the rule NodeSilent says the same.
+
+With a longer interval of scrapes both wait for three of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,4 @@ class Site:
     """None if nobody can say: the rules are not evaluated, or do not answer."""
     problem: str = ""
     """Why something on the page may be missing."""
+    silent_s: float = SILENT_S

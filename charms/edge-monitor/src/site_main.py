@@ -6,6 +6,7 @@ listens on the loopback address only; vmauth stands before it and asks for a pas
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -70,10 +71,15 @@ def read_request(source: BinaryIO) -> bytes:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer one request. The arguments: name of the site, address of the store, of the rules."""
-    name, store, rules = arguments
+    """Answer one request.
+
+    The arguments: name of the site; addresses of the store and of the rules; after how many
+    seconds without a sample a node is silent.
+    """
+    name, store, rules, silent_s = arguments
     request = read_request(sys.stdin.buffer)
     site = site_source.look(asker(store), asker(rules), name=name, now=time.time())
+    site = dataclasses.replace(site, silent_s=float(silent_s))
     sys.stdout.buffer.write(answer(request, site_page.render(site)))
     return 0
 

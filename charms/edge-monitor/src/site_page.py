@@ -33,8 +33,8 @@ def render(site: Site) -> str:
         verdict=site_words.verdict(site),
         made=site_words.moment(site.at),
         refresh_s=REFRESH_S,
-        heard=sum(not site_words.is_silent(node, site.at) for node in site.nodes),
-        rows=[(node, site_words.cells(node, site.at)) for node in site.nodes],
+        heard=sum(not site_words.is_silent(node, site) for node in site.nodes),
+        rows=[(node, site_words.cells(node, site)) for node in site.nodes],
         alerts=[
             (alert, site_words.tone(alert), _since(site.at, alert.since))
             for alert in site_words.ordered(site.alerts or ())

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from site_facts import SILENT_S, Alert, Node, Site
+from site_facts import Alert, Node, Site
 
 GOOD, WARN, BAD, UNKNOWN, PLAIN = "good", "warn", "bad", "unknown", "plain"
 NOT_KNOWN = "not known"
@@ -37,7 +37,7 @@ class Cell:
 
 def verdict(site: Site) -> Cell:
     """Return the one line that says how a site is."""
-    silent = [node.name for node in site.nodes if is_silent(node, site.at)]
+    silent = [node.name for node in site.nodes if is_silent(node, site)]
     if site.alerts is None:
         return Cell("Alerts cannot be read", UNKNOWN, "What fires is not known. " + site.problem)
     bad = [alert for alert in site.alerts if alert.severity == "critical"]
@@ -71,14 +71,15 @@ def tone(alert: Alert) -> str:
     return _TONES.get(alert.severity, WARN)
 
 
-def is_silent(node: Node, at: float) -> bool:
+def is_silent(node: Node, site: Site) -> bool:
     """Return whether nothing was heard of a node for too long."""
-    return node.heard is None or at - node.heard > SILENT_S
+    return node.heard is None or site.at - node.heard > site.silent_s
 
 
-def cells(node: Node, at: float) -> dict[str, Cell]:
+def cells(node: Node, site: Site) -> dict[str, Cell]:
     """Return the row of a node. What an old sample said of a silent node is not shown as true."""
-    if is_silent(node, at):
+    at = site.at
+    if is_silent(node, site):
         shown = {column: Cell("–", UNKNOWN) for column in _COLUMNS}
         return {**shown, "State": _heard(node, at)}
     return {column: say(node, at) for column, say in _COLUMNS.items()}
@@ -180,7 +181,7 @@ COLUMNS = tuple(_COLUMNS)
 
 def progress(site: Site) -> list[tuple[str, str, int]]:
     """Return how many nodes are in which state of the upgrade: state, tone, number."""
-    states = [node.state for node in site.nodes if node.plan and not is_silent(node, site.at)]
+    states = [node.state for node in site.nodes if node.plan and not is_silent(node, site)]
     order = ("done", "soaking", *UNDER_WAY[:4], *sorted(set(states)))
     seen = [state for state in dict.fromkeys(order) if state in states]
     return [(state, _STATES.get(state, PLAIN), states.count(state)) for state in seen]

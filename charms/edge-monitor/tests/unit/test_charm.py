@@ -454,3 +454,14 @@ def test_given_a_unit_that_does_not_lead_when_related_then_it_says_nothing(gated
     gated.set(leader=False).run("update_status")
 
     assert source(gated).url is None
+
+
+@pytest.mark.parametrize(("interval", "silent_s"), [(15, 180), (60, 180), (300, 900)])
+def test_given_an_interval_when_configured_then_three_scrapes_make_a_machine_silent(
+    monitor, interval, silent_s
+):
+    monitor.config(scrape_interval=interval, write_budget=9.0).run()
+
+    rules = monitor.host.read("/etc/edge-monitor/rules/machines.rules")
+    assert rules.count(f"present_over_time(node_boot_time_seconds[{silent_s}s])") == 2
+    assert f" {silent_s}\n" in monitor.host.read("/etc/systemd/system/edge-monitor-page@.service")

@@ -10,11 +10,12 @@ import site_words
 from site_facts import Alert, Node, Site
 
 NOW = demo_site.NOW
+SITE = Site("s", NOW)
 
 
 def cell(column, **facts):
     node = dataclasses.replace(demo_site.PI_1, **facts)
-    return site_words.cells(node, NOW)[column]
+    return site_words.cells(node, SITE)[column]
 
 
 @pytest.mark.parametrize(
@@ -72,20 +73,27 @@ def test_given_a_fact_when_shown_then_its_word_and_tone_fit(column, facts, text,
 
 @pytest.mark.parametrize("column", site_words.COLUMNS)
 def test_given_a_node_of_which_nothing_is_known_when_shown_then_nothing_looks_well(column):
-    found = site_words.cells(Node("pi-9", heard=NOW), NOW)[column]
+    found = site_words.cells(Node("pi-9", heard=NOW), SITE)[column]
 
     assert found.tone == "unknown" or (found.text, column) == ("heard", "State")
 
 
 def test_given_a_silent_node_when_shown_then_its_last_words_are_not_repeated():
-    cells = site_words.cells(dataclasses.replace(demo_site.PI_1, heard=NOW - 600), NOW)
+    cells = site_words.cells(dataclasses.replace(demo_site.PI_1, heard=NOW - 600), SITE)
 
     assert cells.pop("State") == site_words.Cell("silent", "bad", "last heard 10 min ago")
     assert {cell.text for cell in cells.values()} == {"–"}
 
 
+def test_given_a_site_that_scrapes_rarely_when_shown_then_its_nodes_are_given_longer():
+    node = dataclasses.replace(demo_site.PI_1, heard=NOW - 600)
+
+    patient = dataclasses.replace(SITE, silent_s=900)
+    assert site_words.cells(node, patient)["State"].text == "ready"
+
+
 def test_given_a_node_never_heard_when_shown_then_that_is_said():
-    assert site_words.cells(Node("pi-9"), NOW)["State"].detail == "never heard"
+    assert site_words.cells(Node("pi-9"), SITE)["State"].detail == "never heard"
 
 
 def test_given_alerts_when_ordered_then_the_worst_and_oldest_come_first():
