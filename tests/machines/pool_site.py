@@ -12,7 +12,23 @@ import pool_profile
 import pools
 from edgecloud.lxd import guest, images, instances, networks, profiles, storage
 
-APPLETS = ("dd", "httpd", "ifconfig", "kill", "mkdir", "nc", "ps", "rm", "test", "touch", "wget")
+APPLETS = (
+    "cp",
+    "dd",
+    "head",
+    "httpd",
+    "ifconfig",
+    "kill",
+    "ls",
+    "mkdir",
+    "mv",
+    "nc",
+    "ps",
+    "rm",
+    "stat",
+    "test",
+    "touch",
+)
 BOOT = """\
 #!/bin/sh
 mkdir -p /var/run

@@ -7,6 +7,7 @@ import lxd_site
 import pool_site
 import pytest
 
+import guest_host
 import pool_plan
 import pools
 from edgecloud.lxd import events, instances, profiles, storage
@@ -180,3 +181,40 @@ def test_given_no_image_when_a_node_is_due_then_it_says_so(host):
             pool_plan.plan(host.unit, 1, (), host.pool().ground)
         )
     host.clear()
+
+
+# --- reaching into a node ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def inside(pool):
+    """Return the first node as a host."""
+    return guest_host.GuestHost(pool.api, FIRST)
+
+
+def test_given_a_node_when_reached_into_then_it_is_a_host_like_any_other(inside):
+    assert inside.write("/etc/edge/deep/file", "one", mode=0o600)
+    assert not inside.write("/etc/edge/deep/file", "one")
+    assert inside.write("/etc/edge/deep/file", "two")
+    assert inside.read("/etc/edge/deep/file") == "two"
+    assert inside.glob("/etc/edge/*/f*") == ["/etc/edge/deep/file"]
+    assert inside.glob("/etc/edge/none*") == []
+    assert inside.remove("/etc/edge/deep/file")
+    assert not inside.remove("/etc/edge/deep/file")
+    with pytest.raises(FileNotFoundError):
+        inside.read("/etc/edge/deep/file")
+    assert inside.free_bytes("/") > 0
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        inside.run(("sh", "-c", "echo no >&2; exit 3"), timeout_s=20)
+    assert (failure.value.returncode, failure.value.stderr) == (3, "no\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        inside.run(("sleep", "20"), timeout_s=1)
+
+
+def test_given_a_node_that_does_not_run_when_reached_into_then_it_says_so(pool, inside):
+    instances.ensure_stopped(pool.api, FIRST, force=True)
+
+    with pytest.raises(OSError, match=FIRST):
+        inside.run(("true",), timeout_s=20)
+    with pytest.raises(OSError, match=FIRST):
+        inside.run(("true",), timeout_s=20, stdin="secret")
