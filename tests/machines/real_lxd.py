@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-import time
 
 from edgecloud.lxd import cluster, daemon, transport
 from edgelab import model, pi
@@ -24,8 +23,6 @@ class RealLxdHost(pi.PiHost):
     def __init__(self, machine, real):
         super().__init__(machine)
         self.real = real
-        self.delays = []
-        """Seconds by which the next joins are late, one after the other."""
 
     def run(self, command, *, timeout_s, stdin=None, env=None, check=True):
         """Run LXD's program for real; let the daemon follow what snapd does with its snap."""
@@ -51,8 +48,6 @@ class RealLxdHost(pi.PiHost):
         return transport.UnixSocket(self.real.folder / "unix.socket").open(timeout_s)
 
     def _lxd(self, words, timeout_s, stdin, check):
-        if words[0] == "init" and self.delays:
-            time.sleep(self.delays.pop(0))
         self.machine.world.calls.append(
             pi.Call(self.machine.id, ("lxd", *words), len(stdin or ""), 0, 0.0, 0.0)
         )
@@ -79,24 +74,17 @@ class RealSite(model.Model):
         wanted = {"network": "br0", "disk": "boot", "storage-size": "256MiB", **config}
         self.add_application(APP, CHARM, config=wanted)
 
-    def add_pi(self, prepare=None, delays=()):
-        """Add a unit on a machine of its own, with an empty daemon.
-
-        Args:
-            prepare: is given the daemon before the charm comes.
-            delays: seconds by which its first joins are late.
-        """
+    def add_pi(self):
+        """Add a unit on a machine of its own, with a daemon that nobody has started yet."""
         self.made += 1
-        real = self.site.daemon(f"{self.site.id}-{id(self)}-{self.made}", listens=False)
-        if prepare:
-            prepare(real)
+        real = self.site.daemon(f"{self.site.id}-{self.made}", listens=False)
+        real.stop()
         machine = self.add_machine(address=real.address.partition(":")[0])
         found = self.world.machines[machine]
         bridge = found.path("/sys/class/net/br0/bridge/stp_state")
         bridge.parent.mkdir(parents=True)
         bridge.write_text("0\n")
         host = RealLxdHost(found, real)
-        host.delays += delays
         found.host = lambda: host
         unit = self.add_unit(APP, machine)
         self.real[unit.name] = real
@@ -111,41 +99,9 @@ class RealSite(model.Model):
     def statuses(self):
         return {unit.name: unit.status.name for unit in self.units.values()}
 
-    def do(self, unit, action, **params):
-        """Run an action, and return its results."""
-        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
-        assert run.status == "completed", run.message
-        return run.results
-
-    def refused(self, unit, action, **params):
-        """Run an action, and return why it was refused."""
-        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
-        assert run.status == "failed", run.results
-        return run.message
-
-    def host(self, unit):
-        """Return a unit's machine."""
-        return self.world.machines[self.units[unit].machine].host()
-
-    def real_state(self, unit, name):
-        """Return a file that the charm remembers something in."""
-        return self.host(unit).read(f"/var/lib/edge-lxd/{name}")
-
-    def upgrade_snap(self, unit):
-        """Have snapd say that a machine has another build of the snap."""
-        snap = self.world.machines[self.units[unit].machine].snaps["lxd"]
-        self.world.store.publish("lxd", "5.21/edge", "arm64", "39000", "5.21.5-1")
-        snap.revision, snap.version = "39000", "5.21.5-1"
-        snap.versions["39000"] = "5.21.5-1"
-
     def names(self, unit):
         """Return the members as a unit's daemon sees them."""
         return [one.name for one in cluster.members(self.api(unit))]
 
     def messages(self):
         return {unit.name: unit.status.message for unit in self.units.values()}
-
-    def unplug(self, unit):
-        """Cut a machine's power."""
-        self.real[unit].kill()
-        self.power_off(self.units[unit].machine)

@@ -219,16 +219,6 @@ def _recover_quorum(context: Context) -> Results:
     return recovery.quorum(context.host, context.view, context.record, confirm)
 
 
-def _recover_disk(context: Context) -> Results:
-    return recovery.disk(
-        context.host,
-        context.view,
-        pool=str(context.params["pool"]),
-        driver=str(context.params["driver"]),
-        source=str(context.params["disk"]),
-    )
-
-
 def _remove_member(context: Context) -> Results:
     view, name = context.seen, context.member
     for member in membership.joined(context.record):
@@ -290,7 +280,6 @@ ACTIONS: Mapping[str, Callable[[Context], Results]] = {
     "get-cloud": _get_cloud,
     "import-image": _import_image,
     "preflight": _preflight,
-    "recover-disk": _recover_disk,
     "recover-quorum": _recover_quorum,
     "remove-member": _remove_member,
     "restore": _restore,

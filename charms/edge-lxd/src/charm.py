@@ -46,7 +46,6 @@ OWN_ACTIONS = (
     "get-cloud",
     "import-image",
     "preflight",
-    "recover-disk",
     "recover-quorum",
     "remove-member",
     "restore",

@@ -1,4 +1,4 @@
-"""Bring LXD back after the worst: a lost majority, or a card that died while the disk lives."""
+"""Bring LXD back after its majority is lost for good."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import membership
 from edgecloud import host as machines
 from edgecloud.host import failures, snap
 from edgecloud.interfaces import lxd_cluster
-from edgecloud.lxd import daemon, errors, instances
-from view import View, connect
+from edgecloud.lxd import daemon
+from view import View
 
 READY_S = 60.0
 TAR = "/usr/bin/tar"
@@ -71,38 +71,3 @@ def _plan(record: lxd_cluster.ClusterRecord, identity: str) -> str:
             "5. Run remove-member for each that is lost, then remove their units.",
         )
     )
-
-
-def disk(
-    host: machines.Host, view: View | None, *, pool: str, driver: str, source: str
-) -> dict[str, str]:
-    """Have a fresh LXD take over the instances on a disk that an earlier one left behind.
-
-    Args:
-        host: the machine.
-        view: how the cluster looks from here.
-        pool: the name that the pool had.
-        driver: what it was made with.
-        source: the disk.
-    """
-    lxd, at = connect(host), daemon.find(host)
-    if lxd is None or at is None or view is None:
-        raise RecoveryError("LXD does not run on this machine")
-    if view.clustered:
-        raise RecoveryError("this machine is in a cluster: recover the disk before it is")
-    before = {one.name for one in instances.of_all_projects(lxd)}
-    # One more pool; its name, driver, source; no further keys; no further pool; scan; recover.
-    answers = "\n".join(("yes", pool, driver, source, "", "no", "yes", "yes", ""))
-    said = _recover(host, at, answers)
-    found = {one.name for one in instances.of_all_projects(lxd)} - before
-    if not found:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        raise RecoveryError(f"nothing was recovered from {source}: {lines[-1] if lines else ''}")
-    return {"recovered": ", ".join(sorted(found)), "pool": pool}
-
-
-def _recover(host: machines.Host, at: daemon.Daemon, answers: str) -> str:
-    try:
-        return daemon.recover(host, at, answers, timeout_s=_TIMEOUT_S)
-    except errors.LxdError as error:
-        raise RecoveryError(f"LXD could not recover it: {error}") from error

@@ -58,7 +58,7 @@ def place(host: machines.Host, view: View | None, wish: str) -> disks.Place:
         return disks.Place()
     path = client.url("storage-pools", cluster_setup.POOL)
     found = lxd.find(path, {"target": view.name if view is not None else ""})
-    if found is not None:  # Made by this charm, or found again by recover-disk.
+    if found is not None:
         source = str(found.get("config", {}).get("source", ""))
         return disks.Place(source if source.startswith("/dev/") else "")
     if wish.startswith("/dev/") and not host.exists(wish):

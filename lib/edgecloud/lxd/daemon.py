@@ -166,18 +166,6 @@ def recover_quorum(machine: host.Host, daemon: Daemon) -> None:
     _run(machine, daemon, "cluster", "recover-from-quorum-loss", "--quiet", timeout_s=_SHORT_S)
 
 
-def recover(machine: host.Host, daemon: Daemon, answers: str, *, timeout_s: float) -> str:
-    """Have LXD find lost instances on a pool, by its program's dialogue. Return what it said.
-
-    Args:
-        machine: where the daemon is.
-        daemon: one that serves.
-        answers: a line for each question.
-        timeout_s: for the whole of it.
-    """
-    return _run(machine, daemon, "recover", stdin=answers, timeout_s=timeout_s)
-
-
 def _run(
     machine: host.Host, daemon: Daemon, *command: str, timeout_s: float, stdin: str | None = None
 ) -> str:

@@ -177,10 +177,6 @@ def test_given_a_member_that_answers_when_removed_then_it_is_refused(site):
     assert "answers: it is not lost" in site.refusal("remove-member", member=name(2))
 
 
-def test_given_a_clustered_machine_when_a_disk_is_to_be_recovered_then_it_is_refused(site):
-    assert "in a cluster" in site.refusal("recover-disk", disk="/dev/nvme0n1")
-
-
 def test_given_a_cluster_when_a_cloud_is_asked_for_then_three_commands_lead_there(site):
     results = site.act("get-cloud")
 
