@@ -167,10 +167,12 @@ def upgrade_blockers(account: Account) -> list[str]:
 def too_many_failures(rollout: ledger.Rollout, accepted: plan.Plan) -> str:
     """Return which threshold the failures have reached; empty if none."""
     rule = accepted.abort
-    failed = sum(entry.failed for entry in rollout.entries.values())
+    names = [name for name, entry in sorted(rollout.entries.items()) if entry.failed]
+    failed = len(names)
     executed = failed + sum(entry.step > rollout.step for entry in rollout.entries.values())
     if failed >= rule.node_failures:
-        return f"{failed} of at most {rule.node_failures - 1} nodes failed"
+        who = ", ".join(names) if failed <= 3 else f"{failed} nodes"
+        return f"{who} failed, and the plan allows {rule.node_failures - 1 or 'none'}"
     if executed >= rule.min_executed and failed * 100 >= rule.failure_percent * executed:
         return f"{failed} of {executed} nodes failed"
     return ""
