@@ -157,7 +157,7 @@ def test_given_an_outcome_when_noted_then_what_is_outdated_and_mended_is_named()
     assert pool_care.notes(outcome) == [
         "1/2 nodes joined",
         "b took a",
-        "x joins",
+        "x is joining",
         "mended the nodes' profile: limits.cpu",
         "outdated, use replace-node: y",
     ]
