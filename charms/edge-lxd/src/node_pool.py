@@ -174,10 +174,11 @@ class NodePool:
             if names:
                 self._waits.append("nodes wait for a control plane")
             return
-        for name in names:
-            if hosting.is_settled(name, self._known, self._said):
-                self._reports[name] = self._said[name]
-            elif self._go_on(name):
+        left = [one for one in names if not hosting.is_settled(one, self._known, self._said)]
+        self._reports |= {name: self._said[name] for name in names if name not in left}
+        while left:
+            if self._go_on(left.pop(0)):
+                self._waits += [f"{name} is next" for name in left[:1]]
                 return
 
     def _go_on(self, name: str) -> bool:

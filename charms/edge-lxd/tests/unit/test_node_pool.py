@@ -218,6 +218,19 @@ def test_given_two_nodes_wanted_when_hooks_run_then_both_are_ready_workers(site)
     assert site.plane.workers() == [FIRST, SECOND]
 
 
+def test_given_a_node_that_is_ready_at_once_when_others_wait_then_the_pool_is_not_settled(
+    site, monkeypatch
+):
+    monkeypatch.setattr(hosted_node, "ensure_microk8s", lambda *_: False)
+    facts = hosted_node.Facts(site.plane.now.cluster, worker=True, ready=True)
+    monkeypatch.setattr(hosted_node, "look", lambda *_: facts)
+    monkeypatch.setattr(node_pool.NodePool, "_use_offer", lambda *_: True)
+
+    outcome = site.pool_now().act(2)
+
+    assert (outcome.joined, outcome.waits_for) == (1, f"{SECOND} is next")
+
+
 def test_given_a_settled_pool_when_a_hook_runs_then_nothing_is_run_inside_and_nothing_is_news(
     site,
 ):
