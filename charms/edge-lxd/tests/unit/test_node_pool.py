@@ -222,8 +222,8 @@ def test_given_a_node_that_is_ready_at_once_when_others_wait_then_the_pool_is_no
     site, monkeypatch
 ):
     monkeypatch.setattr(hosted_node, "ensure_microk8s", lambda *_: False)
-    facts = hosted_node.Facts(site.plane.now.cluster, worker=True, ready=True)
-    monkeypatch.setattr(hosted_node, "look", lambda *_: facts)
+    seen = hosting.Seen("10.20.1.254", site.plane.now.cluster, worker=True, ready=True)
+    monkeypatch.setattr(node_pool.NodePool, "_look", lambda *_: seen)
     monkeypatch.setattr(node_pool.NodePool, "_use_offer", lambda *_: True)
 
     outcome = site.pool_now().act(2)
