@@ -138,8 +138,7 @@ class EdgeNodeCharm(ops.CharmBase):
             bell.took(self._host, self._outbox.report)
 
     def _keep_still(self) -> None:
-        """Let nothing move here but by a plan."""
-        stillness.ensure_unattended(self._host, stopped=self._has_plan)
+        """Let no snap move here but by a plan."""
         options = self._options
         if options is not None:
             stillness.ensure_held(self._host, wanted=options.hold_snaps)

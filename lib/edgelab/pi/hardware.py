@@ -17,9 +17,6 @@ _CODENAMES = {"22.04": "jammy", "24.04": "noble", "25.10": "questing", "26.04": 
 
 SYNCHRONISED = "/run/systemd/timesync/synchronized"
 """Made when somebody told the machine the time, which takes an uplink; a boot forgets it."""
-UNATTENDED = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
-"""What changes packages on a fresh machine without being asked. Here it only is there."""
-_UNATTENDED = "[Unit]\nDescription=Change packages unasked\n"
 
 
 def usual_drives() -> list[dict[str, Any]]:
@@ -123,7 +120,6 @@ def _identity(machine: machines.Machine) -> dict[str, str]:
             f"ID_LIKE=debian\nUBUNTU_CODENAME={codename}\n"
         ),
         "/etc/resolv.conf": "nameserver 192.0.2.53\n",
-        **{f"/usr/lib/systemd/system/{name}": _UNATTENDED for name in UNATTENDED},
     }
 
 

@@ -123,19 +123,6 @@ def test_given_a_wrong_option_when_set_then_it_blocks_and_the_former_settings_st
     assert node.host.read(paths.SETTINGS) == before
 
 
-def test_given_a_live_plan_when_told_then_unattended_upgrades_stop_until_it_ends(node):
-    timer = "apt-daily-upgrade.timer"
-    node.host.run((SYSTEMCTL, "enable", "--now", timer), timeout_s=9)
-    shown = (SYSTEMCTL, "is-active", timer)
-
-    node.runs(WORKER).order("prepare").event()
-    during = node.host.run(shown, timeout_s=9, check=False).stdout.strip()
-    node.order("forget", stamp=(1, 9)).event()
-    after = node.host.run(shown, timeout_s=9, check=False).stdout.strip()
-
-    assert (during, after) == ("inactive", "active")
-
-
 def test_given_another_edge_node_on_the_machine_when_installed_then_it_blocks_and_does_nothing(
     node,
 ):
