@@ -6,7 +6,7 @@ import pytest
 from edgecloud.rollout import ledger
 
 
-@pytest.fixture(params=range(5), ids=lambda seed: f"seed-{seed}")
+@pytest.fixture(params=range(3), ids=lambda seed: f"seed-{seed}")
 def seed(request):
     """Fewer than elsewhere: what depends on the order of hooks alone is in test_upgrades."""
     return request.param
@@ -86,16 +86,22 @@ def test_given_no_controller_in_the_middle_when_cut_then_the_node_finishes_alone
     assert site.phase == "completed"
 
 
-def test_given_a_node_that_an_operator_cordoned_when_upgraded_then_it_stays_cordoned(
+def test_given_a_node_that_an_operator_cordoned_when_upgraded_then_it_waits_for_the_operator(
     make_site, seed
 ):
-    site = make_site(seed=seed, workers=1)
-    worker = next(u for u in site.units.values() if u.app == "worker")
+    site = make_site(seed=seed, planes=1, workers=1)
+    worker = next(unit for unit in site.units.values() if unit.app == "worker")
     name = site.world.machines[worker.machine].hostname
-    site.cluster().nodes[name].cordoned = True
+    node = site.cluster().nodes[name]
+    node.cordoned = True
 
-    site.start()
-    site.until(lambda: site.rollout.phase in ledger.TERMINAL)
+    # It counts as unavailable, for whatever cause it is; a plan that allows one would wait.
+    allowed = {"max-unavailable": "2"}
+    site.start(limits=allowed, drain={"timeout": "60s", "single-node": "accept-downtime"})
+    site.advance(2400)
+    untouched = (site.states()[name], node.cordoned, site.versions()[name])
+    node.cordoned = False
+    site.settle()
 
-    assert site.cluster().nodes[name].cordoned
-    assert site.versions()[name] == "v1.36.2"
+    assert untouched == ("waiting", True, "v1.35.2")
+    assert set(site.versions().values()) == {"v1.36.2"}
