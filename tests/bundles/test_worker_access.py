@@ -4,14 +4,16 @@ import pathlib
 
 import pytest
 
-from edgecloud.agent import kube, settings
+from edgecloud.agent import draining, kube, settings
 from edgecloud.host import kubectl
 from edgecloud.interfaces.edge_component import Component
+from edgecloud.rollout import terms
 from edgecloud.testing import decoded
 
 HERE = pathlib.Path(__file__).parent
 CHARM = HERE.parents[1] / "charms" / "edge-microk8s"
 FILE = "/var/lib/edge-microk8s/worker.config"
+POLICY = terms.Drain(timeout_s=60)
 
 
 @pytest.fixture
@@ -56,13 +58,14 @@ def test_given_a_worker_when_settled_then_it_may_drain_its_own_node(make, seed):
     host, mine = machine(site, "kiosk-a/0").host(), agent(site, "kiosk-a/0")
 
     kube.cordon(host, mine, "plan/1")
-    kube.drain(host, mine, 60, force=True)
+    draining.drain(host, mine, POLICY)
     kube.quarantine(host, mine, "plan/1", "it failed")
     tainted = kube.look(host, mine).tainted
     kube.restart_network_pods(host, mine)
     kube.uncordon(host, mine, "plan/1")
     site.settle()
 
+    assert kubectl.get_json(host, mine.kubeconfig, "pv")["items"] == []
     assert mine.kubeconfig == FILE
     assert host.path(FILE).stat().st_mode & 0o777 == 0o600
     assert tainted
@@ -100,7 +103,7 @@ def test_given_a_steward_that_goes_when_settled_then_the_next_one_made_a_token(m
 
     host, mine = machine(site, "kiosk-a/0").host(), agent(site, "kiosk-a/0")
     assert host.read(FILE) != before
-    kube.drain(host, mine, 60, force=True)
+    draining.drain(host, mine, POLICY)
     kubectl.uncordon(host, mine.kubeconfig, mine.node)
     assert len(handed_out(site)) == 1
 

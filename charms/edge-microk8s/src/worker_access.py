@@ -53,6 +53,8 @@ def manifests(node: str) -> list[dict[str, Any]]:
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
         {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
+        # Whether data lie on a disk of this node, which a drain must not leave behind.
+        {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list"]},
         {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get"]},
     ]
     network = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}]
