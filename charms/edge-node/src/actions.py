@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import program
 from edgecloud import host as machines
@@ -22,12 +22,9 @@ REPORT = f"{STATE}/support.json"
 _LINKS = 60
 _JOURNAL_S = 30
 _SECRET = re.compile(
-    r"(?i)(/[0-9a-f]{32,}|\b[A-Za-z0-9+/_-]{40,}={0,2}|(?<=token[=: ])\S+|(?<=password[=: ])\S+)"
+    r"""(?i)((?:token|password|secret)["']?\s*[=:]\s*["']?[^\s"',]+|\b[0-9a-f]{32,}\b"""
+    r"""|\b[A-Za-z0-9+_-]{40,}={0,2}|(?<=://)[^/\s@]+(?=@))"""
 )
-
-
-class ActionError(Exception):
-    """The action cannot be done; says why."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def collect_support(context: Context) -> Results:
         "free-bytes": host.free_bytes("/var/lib"),
         "os": files.read(host, "/etc/os-release").splitlines()[:4],
     }
-    text = redacted(json.dumps(found, indent=1, sort_keys=True, default=str))
+    text = json.dumps(_cleaned(found), indent=1, sort_keys=True)
     host.write(REPORT, text + "\n", mode=0o600)
     return {"file": REPORT, "bytes": str(len(text)), "get-it": f"juju ssh UNIT sudo cat {REPORT}"}
 
@@ -119,6 +116,16 @@ def redacted(text: str) -> str:
     Digests of plans and artefacts go as well: what is lost by that can be asked for.
     """
     return _SECRET.sub("[left out]", text)
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a value with every text in it redacted, so that what is written can be read again."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value).items()
+        return {str(key): _cleaned(each) for key, each in items}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(each) for each in cast("Sequence[Any]", value)]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _log(host: machines.Host) -> list[str]:
@@ -136,9 +143,10 @@ def _as_text(found: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{k}: {v}" for k, v in value.items()) or "none"
+        items = cast("dict[str, Any]", value).items()
+        return "; ".join(f"{k}: {v}" for k, v in items) or "none"
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(map(str, cast("list[Any]", value))) or "none"
     return str(value)
 
 

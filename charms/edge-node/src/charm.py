@@ -20,7 +20,7 @@ import stillness
 from edgecloud import host as machines
 from edgecloud.agent import bell, hardware, paths
 from edgecloud.agent import settings as agent_settings
-from edgecloud.host import failures, files
+from edgecloud.host import failures, files, rejoin_offer
 from edgecloud.interfaces import edge_component, node_upgrade
 from edgecloud.rollout import messages
 
@@ -42,7 +42,6 @@ class EdgeNodeCharm(ops.CharmBase):
         self._component = edge_component.ComponentRequirer(self, COMPONENT)
         self._controller = node_upgrade.NodeUpgradeRequirer(self, CONTROLLER)
         self._troubles: list[str] = []
-        self._waits_for = ""
 
         for event in (
             self.on.install,
@@ -77,6 +76,8 @@ class EdgeNodeCharm(ops.CharmBase):
             self._attempt(self._tell_agent)
             self._attempt(self._tell_controller)
         self._attempt(self._keep_still)
+        if self._outbox.spoke:
+            bell.took(self._host, self._outbox.report)
 
     def _attempt(self, step: Callable[[], None]) -> None:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -102,15 +103,19 @@ class EdgeNodeCharm(ops.CharmBase):
 
     def _tell_agent(self) -> None:
         """Ask the principal for what the agent needs, and hand the order on once it is there."""
-        published, component = self._published, self._kubernetes
-        order = published.order if published else None
-        self._component.ask(relay.wishes(order, self._outbox.report, component))
-        if published is None or not self._is_settled:
+        published, report = self._published, self._outbox.report
+        work = relay.work(published) if published else None
+        wishes = relay.wishes(
+            published.order if published else None,
+            report,
+            self._kubernetes,
+            self._host.now(),
+            rejoins=work is not None and work.rollback == "rejoin",
+            alone=self._is_control_plane and self._is_alone,
+        )
+        self._component.ask(wishes)
+        if published is None or work is None or not self._is_settled:
             return
-        from edgecloud.agent import rejoin  # Only a site with a plan pays for it.
-
-        alone = len(rejoin.member_addresses(self._host)) < 2
-        self._waits_for = relay.missing(published, component, self._host.now(), alone=alone)
         if not self._waits_for:
             relay.hand_on(self._host, published)
 
@@ -134,8 +139,6 @@ class EdgeNodeCharm(ops.CharmBase):
                 cluster=self._view,
             )
         )
-        if self._outbox.spoke:
-            bell.took(self._host, self._outbox.report)
 
     def _keep_still(self) -> None:
         """Let no snap move here but by a plan."""
@@ -147,20 +150,32 @@ class EdgeNodeCharm(ops.CharmBase):
 
     def _on_stop(self, _: ops.StopEvent) -> None:
         """Leave only when nothing is half done: nobody else would end it."""
-        if self._rival or program.is_safe(self._host):
+        if self._rival:
             return
-        logger.error("not leaving yet: the agent is in the middle of an upgrade")
-        self.unit.status = ops.BlockedStatus("not leaving before the agent ended its upgrade")
-        # Juju runs a hook that failed again, and the departure goes through once it is safe.
-        raise SystemExit(1)
+        try:
+            left = program.retire(self._host)
+        except EXPECTED as e:
+            logger.error("not leaving yet: %s", e)
+            left = False
+        if not left:
+            self.unit.status = ops.BlockedStatus("not leaving before the agent ended its upgrade")
+            # Juju runs a hook that failed again, and the departure goes through once it is safe.
+            raise SystemExit(1)
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Take the agent off, and set free what was held."""
         if self._rival:
             return
-        self._attempt(lambda: stillness.release(self._host))
-        self._attempt(lambda: program.remove(self._host))
+        self._attempt(self._set_free)
+        try:
+            program.remove(self._host)
+        except EXPECTED as e:
+            logger.error("the agent cannot be removed yet: %s", e)
+            raise SystemExit(1) from None  # Juju tries again; an agent must not be left behind.
         machine_facts.release(self._host, self.unit.name)
+
+    def _set_free(self) -> None:
+        stillness.release(self._host)
 
     # --- actions and status --------------------------------------------------------------------
 
@@ -275,9 +290,45 @@ class EdgeNodeCharm(ops.CharmBase):
         return cluster_sight.to_publish(seen, self._controller.said().cluster, self._host.now())
 
     @property
+    def _is_control_plane(self) -> bool:
+        return self._who is not None and self._who.is_control_plane
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether this node is its whole cluster; one on its way back never is."""
+        if rejoin_offer.is_under_way(self._host):
+            return False
+        from edgecloud.agent import rejoin  # Only a site with a plan pays for it.
+
+        return len(rejoin.member_addresses(self._host)) < 2
+
+    @functools.cached_property
+    def _waits_for(self) -> str:
+        """What has to come before the agent is told of the order; empty if nothing."""
+        published = self._published
+        if published is None:
+            return ""
+        try:
+            work = relay.work(published)
+        except relay.RelayError:
+            return ""  # Said as a trouble of the step that reads it.
+        return relay.missing(
+            published.order.verb,
+            self._kubernetes,
+            self._host.now(),
+            rejoins=work.rollback == "rejoin",
+            alone=self._is_alone,
+            duration_s=work.duration_s,
+        )
+
+    @property
     def _address(self) -> str:
-        binding = self.model.get_binding(CONTROLLER)
-        return str(binding.network.bind_address) if binding else ""
+        try:
+            binding = self.model.get_binding(CONTROLLER)
+            found = binding.network.bind_address if binding else None
+        except ops.ModelError:
+            return ""
+        return str(found or "")
 
 
 if __name__ == "__main__":  # pragma: nocover

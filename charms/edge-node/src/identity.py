@@ -60,7 +60,7 @@ def identify(components: Sequence[edge_component.Component], board: Board) -> Id
     first = kubernetes or lxd
     if first is None:
         return None
-    return Identity(first.node or board.hostname, kubernetes, lxd)
+    return Identity(str(first.node), kubernetes, lxd)
 
 
 def settings(

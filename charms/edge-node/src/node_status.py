@@ -49,7 +49,7 @@ def _trouble(facts: Facts) -> Line | None:
     late = "" if facts.installed else "the agent to end its work before it is replaced"
     silent = "" if facts.spoke else "the agent's first report"
     found = (
-        (BLOCKED, facts.rival, f"{facts.rival} has this machine: remove this unit's application"),
+        (BLOCKED, facts.rival, f"{facts.rival} has this machine: take this unit's relation away"),
         (BLOCKED, facts.problems, "; ".join(facts.problems)),
         (WAITING, nobody, f"waiting for {nobody}"),
         (WAITING, late, f"waiting for {late}"),

@@ -53,7 +53,23 @@ def is_safe(host: machines.Host) -> bool:
     from edgecloud.rollout import state
 
     node = journal.Journal(host).node
-    return node is None or node.state in state.RESTING | state.UNTOUCHED | {state.State.SOAKING}
+    # In REGRESSED nothing is under way: the node waits for leave to go back.
+    still = {state.State.SOAKING, state.State.REGRESSED}
+    return node is None or node.state in state.RESTING | state.UNTOUCHED | still
+
+
+def retire(host: machines.Host) -> bool:
+    """Let the agent begin nothing more. Return false while it is in the middle of something."""
+    from edgecloud.agent import wake_lock
+
+    try:
+        with wake_lock.lock(host):
+            if not is_safe(host):
+                return False
+            host.remove(paths.INBOX)
+    except wake_lock.BusyError:
+        return False
+    return True
 
 
 def is_outdated(host: machines.Host) -> bool:
@@ -63,8 +79,10 @@ def is_outdated(host: machines.Host) -> bool:
 
 def remove(host: machines.Host) -> None:
     """Take the agent off this machine, and every secret that was left for it."""
+    for path in LEFT:  # First, because there are secrets among them.
+        host.remove(path)
     units.remove(host)
-    for path in (units.PROGRAM, STAMP, *LEFT):
+    for path in (units.PROGRAM, STAMP):
         host.remove(path)
 
 

@@ -5,13 +5,17 @@ Both are whole states in files, so a hook that fails loses nothing: the next one
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 
 from edgecloud import host as machines
 from edgecloud.agent import paths
 from edgecloud.host import files
 from edgecloud.interfaces import edge_component, node_upgrade
-from edgecloud.rollout import messages
+from edgecloud.rollout import messages, skew
+
+if typing.TYPE_CHECKING:
+    from edgecloud.rollout import route
 
 Verb = messages.Verb
 Status = messages.Status
@@ -22,6 +26,8 @@ KUBERNETES = "kubernetes"
 _BACK_S = 900
 """How long an offer must still be good when the agent is told to begin."""
 _TOUCHING = frozenset({Verb.GRANT, Verb.ROLL_BACK})
+_BEGINNING = frozenset({Verb.PREPARE, Verb.ROLL_BACK})
+_MAY_GO_BACK = messages.DISRUPTED | {Status.SOAKING, Status.REGRESSED}
 
 
 class RelayError(Exception):
@@ -42,56 +48,88 @@ class Outbox:
 def outbox(host: machines.Host) -> Outbox:
     """Return what the agent last said."""
     said = files.read_state(host, paths.OUTBOX)
+    silent = messages.Report(ready=False)
     if "report" not in said:
-        return Outbox(messages.Report(ready=False))
-    report = messages.read_report(said["report"])
+        return Outbox(silent)
+    try:
+        report = messages.read_report(said["report"])
+    except (ValueError, TypeError, KeyError):
+        return Outbox(silent, problem="the agent's report is one that this charm cannot read")
     return Outbox(report, str(said.get("state", "")), str(said.get("problem", "")), spoke=True)
+
+
+def work(published: node_upgrade.Published) -> route.Work:
+    """Return what an order means for this node. Raises RelayError if nobody here can tell."""
+    from edgecloud.rollout import plan, route  # Only a site with a plan pays for these.
+
+    order = published.order
+    try:
+        return route.work(plan.parse(published.plan), order.part, order.wave, published.member)
+    except (plan.PlanError, ValueError) as e:
+        raise RelayError(f"the controller's plan cannot be read: {e}") from e
 
 
 def wishes(
     order: messages.Order | None,
     report: messages.Report,
     component: edge_component.Component | None,
+    now: float,
+    *,
+    rejoins: bool,
+    alone: bool,
 ) -> edge_component.Wishes:
-    """Return what the agent needs from the principal for an order. Pure."""
+    """Return what the agent needs from the principal. Pure.
+
+    A way back that is needed stays asked for whatever becomes of the order: while the node is
+    disturbed or watched, its agent may need it with the controller gone.
+
+    Args:
+        order: what the controller says now, if anything.
+        report: what the agent last said.
+        component: what the principal says of Kubernetes here.
+        now: seconds since 1970 UTC.
+        rejoins: whether a node goes back from this order by joining anew.
+        alone: whether this node is its whole cluster, and goes back by itself.
+    """
+    is_plane = component is not None and component.role == skew.CONTROL_PLANE
+    is_kubernetes = report.part.partition("/")[0] == KUBERNETES
+    needs = is_plane and is_kubernetes and not alone and report.status in _MAY_GO_BACK
+    disturbed = report.status in messages.DISRUPTED
     if order is None or order.verb is Verb.FORGET:
-        return edge_component.Wishes(busy=report.status in messages.DISRUPTED)
-    ended = report.is_about(order.digest, order.part) and report.status in messages.SETTLED
-    taken = report.seen >= order.stamp
-    kind = order.part.partition("/")[0]
-    is_voter = component is not None and bool(component.voter)
+        return edge_component.Wishes(way_back=needs, busy=disturbed)
+    is_about = report.is_about(order.digest, order.part)
+    ended = is_about and report.status in messages.SETTLED - {Status.REGRESSED}
+    coming = rejoins and not alone and (not ended or order.verb is Verb.ROLL_BACK)
+    unread = report.seen < order.stamp and (not order.expires or now < order.expires)
     return edge_component.Wishes(
-        way_back=kind == KUBERNETES and is_voter and (not ended or order.verb is Verb.ROLL_BACK),
-        busy=report.status in messages.DISRUPTED
-        or (order.verb in _TOUCHING and not taken and not ended),
+        way_back=needs or coming,
+        busy=disturbed or (order.verb in _TOUCHING and unread and not ended),
     )
 
 
 def missing(
-    published: node_upgrade.Published,
+    verb: Verb,
     component: edge_component.Component | None,
     now: float,
     *,
+    rejoins: bool,
     alone: bool,
+    duration_s: int,
 ) -> str:
-    """Return what has to come before the agent is told to begin; empty if nothing. Pure.
+    """Return what has to come before the agent is told; empty if nothing. Pure.
 
     Args:
-        published: the order and what belongs to it.
+        verb: what the agent would be told.
         component: what the principal says of Kubernetes here.
         now: seconds since 1970 UTC.
+        rejoins: whether a node goes back from this order by joining anew.
         alone: whether this node is its whole cluster, and goes back by itself.
+        duration_s: how long the node is expected to be disturbed.
     """
-    if published.order.verb is not Verb.PREPARE or alone:
-        return ""
-    from edgecloud.rollout import plan, route  # Only a site with a plan pays for it.
-
-    accepted = plan.parse(published.plan)
-    work = route.work(accepted, published.order.part, published.order.wave, published.member)
-    if work.rollback != "rejoin":
+    if verb not in _BEGINNING or alone or not rejoins:
         return ""
     until = component.way_back_until if component else None
-    if until is None or until < now + max(_BACK_S, work.duration_s):
+    if until is None or until < now + max(_BACK_S, duration_s):
         return "an offer to join the cluster again, which is this voter's way back"
     return ""
 

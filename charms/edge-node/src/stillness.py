@@ -22,9 +22,13 @@ def ensure_held(host: machines.Host, *, wanted: bool) -> bool:
         return False
     ours: list[str] = list(known.get("held", []))
     if wanted:
-        free = [each.name for each in snap.installed(host) if not each.held]
-        changed = [name for name in free if snap.hold(host, name)]
-        _note(host, known, held=sorted({*ours, *changed}), at=host.now())
+        changed = list[str]()
+        for each in snap.installed(host):
+            if not each.held and snap.hold(host, each.name):
+                changed.append(each.name)
+                # At once: a later one that fails must not make this one nobody's.
+                _note(host, known, held=sorted({*ours, *changed}))
+        _note(host, known, at=host.now())
     else:
         changed = [name for name in ours if snap.unhold(host, name)]
         _note(host, known, held=[], at=None)

@@ -93,6 +93,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
 
     def _decide(self, books: site_books.Books) -> None:
         led = coordination.lead(books, self.unit.name, self._now)
+        led = coordination.outrank(led, self._reports, self._now)
         sight = self._look(led)
         decided = coordination.decide(led, sight, self._now)
         self._write(decided.books)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import books as site_books
+from edgecloud.interfaces import node_upgrade
 from edgecloud.rollout import audit, intent, inventory, ledger, plan, site, window
 
 Books = site_books.Books
@@ -33,6 +34,23 @@ def lead(books: Books, unit: str, now: int) -> Books:
         return led
     rollout = intent.lead(books.rollout)
     return change(led, rollout, now, cause=f"{unit} leads")
+
+
+def outrank(books: Books, reports: Mapping[str, node_upgrade.NodeReport], now: int) -> Books:
+    """Begin an epoch above all that nodes have obeyed, if that was not given by these books.
+
+    A controller that was deployed anew counts from one; nodes that obeyed the former one would
+    take its orders for old ones.
+    """
+    rollout = books.rollout
+    if rollout is None:
+        return books
+    seen = [(said.epoch or 0, said.serial or 0) for said in reports.values()]
+    highest = max(seen, default=(0, 0))
+    if highest <= (rollout.epoch, rollout.serial):
+        return books
+    risen = replace(rollout, epoch=highest[0] + 1)
+    return change(books, risen, now, cause="nodes obeyed another controller before")
 
 
 def accept(books: Books, accepted: plan.Plan, members: inventory.Inventory, now: int) -> Books:

@@ -119,10 +119,10 @@ class Agent:
             if inbox is None or not orders.is_news(self.node, inbox.order):
                 return
             exchange.admit(self.machine, self.settings, inbox)
-        except exchange.ExchangeError as e:
+            work = inbox.work if inbox.order.part else None
+        except (exchange.ExchangeError, ValueError) as e:
             self.problem = str(e)
             return
-        work = inbox.work if inbox.order.part else None
         self._look()
         self._take(state.Ordered(inbox.order, work, self.facts, self._now()), "order")
         self._look()

@@ -100,6 +100,7 @@ def foreign(machine: host.Host) -> str:
 
 
 def _is_locked(machine: host.Host, path: str) -> bool:
-    inode = machine.path(path).stat().st_ino
+    inode = str(machine.path(path).stat().st_ino)
     rows = (line.split() for line in files.read(machine, "/proc/locks").splitlines())
-    return any(f":{inode}" in field for row in rows for field in row if field.count(":") == 2)
+    fields = (field for row in rows for field in row if field.count(":") == 2)
+    return any(field.rpartition(":")[2] == inode for field in fields)

@@ -47,6 +47,8 @@ def carry_out(context: Context) -> None:
 
 def _set_out(context: Context) -> dict[str, list[str]]:
     machine = context.machine
+    if not rejoin_offer.read(machine).urls:
+        raise EffectError("no offer to join again is left, so this node stays where it is")
     snap_step.give_up(context, NAME)
     revision = context.node.prior.partition(":")[2]
     if not staged.find(machine, NAME, revision):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecloud import host
 from edgecloud.agent import paths
-from edgecloud.host import failures, systemd
+from edgecloud.host import failures, files, systemd
 
 NAME = "edge-agent"
 PROGRAM = "/usr/lib/edge-agent/edge-agent.pyz"
@@ -116,6 +116,8 @@ VALIDATE = f"""\
 # The same checks by which the upgrade agent judges this machine; nothing outside it is asked.
 exec {PYTHON} {PROGRAM} validate --seconds 300
 """
+_READY = f"{paths.HOME}/started"
+"""There once systemd was told of the units as they are; a hook that died before that did not."""
 _TIMEOUT_S = 60
 
 
@@ -126,14 +128,20 @@ def ensure(machine: host.Host) -> bool:
     ]
     if machine.exists("/etc/flash-kernel"):
         machine.write(PIBOOT_VALIDATE, VALIDATE, mode=0o755)
-    if changed:
-        _systemctl(machine, "daemon-reload")
-        _systemctl(machine, "enable", "--now", *STARTED)
-    return bool(changed)
+    if not changed and machine.exists(_READY):
+        return False
+    machine.remove(_READY)
+    _systemctl(machine, "daemon-reload")
+    _systemctl(machine, "enable", "--now", *STARTED)
+    machine.write(_READY, "")
+    return True
 
 
 def remove(machine: host.Host) -> bool:
     """Remove the agent's units. Return whether any was there."""
+    machine.remove(_READY)
+    if files.read(machine, PIBOOT_VALIDATE) == VALIDATE:
+        machine.remove(PIBOOT_VALIDATE)  # Without the agent it would fail every kernel on trial.
     present = [name for name in TEXTS if machine.exists(f"{systemd.UNITS}/{name}")]
     if not present:
         return False
