@@ -14,6 +14,12 @@ CALM = {"name": "calm", "type": "alerts", "query": 'severity="critical"', "when"
 WELL = {"name": "units-up", "type": "promql", "when": ["before"]}
 
 
+@pytest.fixture(params=range(5), ids=lambda seed: f"seed-{seed}")
+def seed(request):
+    """Fewer than elsewhere, for the time that a whole site takes."""
+    return request.param
+
+
 @pytest.fixture
 def watched(tmp_path, seed):
     """The bundle of three Pis with the overlay that adds the monitor."""

@@ -97,7 +97,7 @@ def lab(tmp_path, request):
         yield lab
 
 
-IN_ANY_ORDER = pytest.mark.parametrize("lab", range(20), indirect=True, ids="seed-{}".format)
+IN_ANY_ORDER = pytest.mark.parametrize("lab", range(4), indirect=True, ids="seed-{}".format)
 """For what hooks in another order might break, and no other test on all seeds covers."""
 
 
