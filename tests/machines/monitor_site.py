@@ -321,7 +321,9 @@ def sequence(store, name="synth_seq", **labels):
     """Return the numbers of all scrapes of an exporter that a store has kept."""
     matchers = ",".join(f'{key}="{value}"' for key, value in labels.items())
     lines = get(f"{store}/api/v1/export", **{"match[]": f"{name}{{{matchers}}}"}).splitlines()
-    return sorted({int(value) for line in lines for value in json.loads(line)["values"]})
+    values = (value for line in lines for value in json.loads(line)["values"])
+    # Null is the mark that the store sets where a scrape failed.
+    return sorted({int(value) for value in values if value is not None})
 
 
 def ask(store, query):
