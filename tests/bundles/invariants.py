@@ -111,6 +111,8 @@ class Watch:
         wishing = self._wishing()
         for name, token in self.juju.world.tokens():
             machine = self.juju.world.machines[name]
+            if not machine.powered:
+                continue
             lent = files.read_state(machine.host(), "/var/lib/edge-microk8s/lent.json")
             holder = lent.get(hashlib.sha256(token.encode()).hexdigest(), {}).get("unit")
             assert not machine.powered or holder in wishing, (
@@ -124,7 +126,7 @@ class Watch:
         for unit in self.juju.units.values():
             machine = self.juju.world.machines[unit.machine]
             mine = unit.principal is None and machine.powered
-            if mine and machine.host().exists(rejoin_offer.PATH):
+            if mine and machine.powered and machine.host().exists(rejoin_offer.PATH):
                 assert unit.name in wishing, f"an offer is left on the disk of {unit.name}"
 
     def _wishing(self) -> set[str]:
