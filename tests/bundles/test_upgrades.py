@@ -244,9 +244,9 @@ def test_given_a_budget_that_never_yields_when_it_ends_then_no_cordon_is_left(ma
 
 @pytest.fixture
 def gated(make_upgrade, seed, monkeypatch):
+    """A site whose plan asks a monitor, and the monitor."""
     # The source is a real server, so the lab's network must not answer in its place.
     monkeypatch.delattr(host.PiHost, "fetch")
-    """A site whose plan asks a monitor, and the monitor."""
     site = make_upgrade(seed=seed)
     with played_monitor.monitor(site.clock) as monitor:
         site.relate_monitor(monitor.url)
