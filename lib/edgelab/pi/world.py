@@ -70,6 +70,8 @@ class World:
         self.store = store.Store.with_kubernetes()
         self.bad_revisions: dict[str, str] = {}
         self.cuts: set[tuple[str, str]] = set()
+        self.outside: set[str] = set()
+        """Addresses, as ``host:port``, of real servers that answer in place of this world."""
         self.calls: list[Call] = []
         self.drawn = 0
         self.executable = ""
