@@ -6,6 +6,7 @@ kind is compiled anew at every start otherwise. Another Python passes that by.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import marshal
@@ -48,11 +49,16 @@ def sources(library: pathlib.Path) -> list[pathlib.Path]:
 
 def build(library: pathlib.Path) -> bytes:
     """Return the content of the file."""
+    modules = sources(library)
+    return _packed(tuple((m.relative_to(library).as_posix(), m.read_bytes()) for m in modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _packed(modules: tuple[tuple[str, bytes], ...]) -> bytes:
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", _MAIN.encode())
-        for path in sources(library):
-            name, source = path.relative_to(library).as_posix(), path.read_bytes()
+        for name, source in modules:
             _add(archive, name, source)
             _add(archive, f"{name}c", _compiled(name, source))
     return _SHEBANG + memory.getvalue()

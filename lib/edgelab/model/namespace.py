@@ -30,9 +30,12 @@ class Namespace:
         hidden = self._take()
         sys.modules.update(self._modules)
         sys.path[:0] = self._paths
+        # Staged charms lie where nobody will read what was compiled from them again.
+        compiled, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         try:
             yield
         finally:
+            sys.dont_write_bytecode = compiled
             del sys.path[: len(self._paths)]
             self._modules = self._take()
             sys.modules.update(hidden)
