@@ -66,6 +66,7 @@ def look(
         reports={name: report for name, report in heard.items() if report},
         # Without a view nobody knows who serves; then nobody may be disturbed.
         unready=frozenset(unready if view else nodes),
+        blind=view is None and bool(nodes),
         silent={name: each.since for name, each in missing.items() if not each.heard},
         voters=frozenset(view.voters if view else ()),
         answering=frozenset(view.answering if view else ()),

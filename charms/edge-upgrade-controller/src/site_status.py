@@ -128,7 +128,7 @@ def _class(facts: Facts, name: str) -> str:
 
 
 def _unavailable(facts: Facts, rollout: ledger.Rollout) -> str:
-    if facts.accepted is None:
+    if facts.accepted is None or facts.sight.blind:
         return ""
     site = ledger.Site(rollout, facts.sight)
     account = grant.open_account(site, facts.accepted, rollout.entries, facts.now)

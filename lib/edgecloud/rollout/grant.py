@@ -159,7 +159,9 @@ def upgrade_blockers(account: Account) -> list[str]:
     found += gate_blockers(account.site, accepted, "before")
     found += gate_blockers(account.site, accepted, "continuous")
     limit = accepted.limits.unhealthy_percent
-    if len(account.taken) * 100 > limit * max(1, len(rollout.members)) and account.total > 2:
+    if account.site.sight.blind:
+        found.append("nodes unknown: no control plane has told of the cluster lately")
+    elif len(account.taken) * 100 > limit * max(1, len(rollout.members)) and account.total > 2:
         found.append(f"more than {limit} % of the nodes are unavailable")
     return found
 

@@ -271,6 +271,7 @@ def test_given_no_view_of_the_cluster_when_all_wait_then_nobody_is_disturbed(sit
         site.round()
 
     assert site.granted() == []
+    assert "waiting: nodes unknown: no control plane has told" in site.status.message
 
 
 def test_given_a_node_that_is_down_when_all_wait_then_it_counts_as_unavailable(site):

@@ -72,6 +72,7 @@ def test_given_an_old_view_when_looked_at_then_nobody_is_known_to_serve(members)
     found = sighting.look({"a/0": report("pi-0", cluster=old)}, begun(members).rollout, {}, NOW)
 
     assert found.unready == {"pi-0", "pi-1", "pi-2"}
+    assert found.blind
     assert found.answering == frozenset()
 
 
@@ -82,7 +83,7 @@ def test_given_two_views_when_looked_at_then_the_newest_counts(members):
 
     found = sighting.look(reports, begun(members).rollout, {}, NOW)
 
-    assert (found.leader, found.silent) == ("pi-1", {})
+    assert (found.leader, found.silent, found.blind) == ("pi-1", {}, False)
 
 
 def test_given_a_worker_with_a_view_when_looked_at_then_it_is_not_believed():
