@@ -2,14 +2,14 @@
 
 import pytest
 
-from bench import gauges
+from bench import gauges, packed_agent
 from edgecloud.agent.gauges import kept, writing
 
-QUIET = gauges.Run(0.1, ("/usr/bin/vcgencmd",), (writing.TEXTFILE,))
+QUIET = packed_agent.Run(0.1, 1024, ("/usr/bin/vcgencmd",), (writing.TEXTFILE,))
 
 
 def test_given_a_control_plane_when_measured_then_a_quiet_run_starts_one_program(tmp_path):
-    bench = gauges.Bench(tmp_path)
+    bench = gauges.prepare(tmp_path)
 
     first, second = bench.run(), bench.run()
 
@@ -23,9 +23,9 @@ def test_given_a_control_plane_when_measured_then_a_quiet_run_starts_one_program
     ("run", "met"),
     [
         (QUIET, True),
-        (gauges.Run(0.2, QUIET.processes, QUIET.files), False),
-        (gauges.Run(0.1, QUIET.processes * 2, QUIET.files), False),
-        (gauges.Run(0.1, QUIET.processes, (*QUIET.files, kept.PATH)), False),
+        (packed_agent.Run(0.2, 1024, QUIET.processes, QUIET.files), False),
+        (packed_agent.Run(0.1, 1024, QUIET.processes * 2, QUIET.files), False),
+        (packed_agent.Run(0.1, 1024, QUIET.processes, (*QUIET.files, kept.PATH)), False),
     ],
 )
 def test_given_runs_when_reported_then_time_processes_and_files_all_count(capsys, run, met):
