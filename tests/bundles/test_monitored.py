@@ -50,6 +50,46 @@ def test_given_the_bundle_with_a_monitor_when_deployed_then_it_looks_at_every_no
     assert known(watched, 'ALERTS{alertname="Watchdog"}')
 
 
+def test_given_the_bundle_with_a_monitor_when_deployed_then_every_machine_delivers_once(watched):
+    found = known(watched, 'count by (node) (up{job="node"})')
+
+    assert sorted((labels["node"], count) for labels, count in found) == [
+        ("pi-1", 1), ("pi-2", 1), ("pi-3", 1),
+    ]  # fmt: skip
+    units = known(watched, 'count by (juju_unit) (up{job="node"} == 1)')
+    assert {labels["juju_unit"].split("/")[0] for labels, _ in units} == {"edge-node"}
+
+
+def test_given_a_machine_that_is_cut_off_when_looked_at_then_it_is_missed_and_heard_again(watched):
+    far = next(
+        machine
+        for machine in watched.world.machines.values()
+        if machine.id != watched.units["edge-monitor/0"].machine
+    )
+    watched.cut_peers(far.id)
+
+    nodes = known(watched, 'up{job="node"}')
+    assert far.hostname not in {labels["node"] for labels, _ in nodes}
+    assert not known(watched, 'ALERTS{alertname="Watchdog"}')
+    watched.heal_peers(far.id)
+
+    assert known(watched, 'ALERTS{alertname="Watchdog"}')
+
+
+def test_given_nodes_that_the_monitor_leaves_when_settled_then_nothing_of_it_is_left(watched):
+    watched.remove_relation("edge-monitor:nodes", "edge-node:monitor")
+    watched.settle()
+
+    for machine in watched.world.machines.values():
+        host = machine.host()
+        assert host.glob("/etc/systemd/system/edge-forwarder*") == []
+        assert host.glob("/etc/edge-node/*") == ["/etc/edge-node/monitors"]
+        assert host.glob("/etc/edge-node/monitors/*") == []
+    door = watched.world.machines[watched.units["edge-monitor/0"].machine].host()
+    assert "writer-" not in door.read("/etc/edge-monitor/door.yml")
+    assert known(watched, 'ALERTS{alertname="Watchdog"}')
+
+
 class MonitoredSite(upgrade_site.UpgradeSite):
     """A site whose controller asks a monitor before it lets a node be disturbed."""
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from edgecloud.interfaces import cluster_join, edge_component, lxd_cluster
+from edgecloud.interfaces import cluster_join, edge_component, lxd_cluster, node_metrics
 from edgelab import juju_commands, walkthrough
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -48,6 +48,7 @@ def test_given_the_tutorial_when_read_then_it_types_every_kind_of_command_it_exp
             (cluster_join.NodeReport, cluster_join.MemberReport, cluster_join.ClusterRecord),
         ),
         ("lxd_cluster", (lxd_cluster.ClusterRecord, lxd_cluster.MemberReport)),
+        ("node_metrics", (node_metrics.Sink, node_metrics.Sender)),
         ("edge_component", (edge_component.Component, edge_component.Wishes)),
     ],
 )

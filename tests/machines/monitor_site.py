@@ -19,7 +19,7 @@ import urllib.parse
 import urllib.request
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-for _charm in ("edge-upgrade-controller", "edge-monitor"):
+for _charm in ("edge-node", "edge-upgrade-controller", "edge-monitor"):
     sys.path.insert(0, str(REPOSITORY / "charms" / _charm / "src"))
 
 PROGRAMS = (

@@ -8,23 +8,27 @@ import subprocess
 import time
 
 import pytest
-from monitor_site import Exporter, Process, Receiver, Uplink, post, sequence, wait
+from monitor_site import Exporter, Process, Receiver, Uplink, ask, post, sequence, wait
 
 import alerting
 import authority
+import collection
 import door
 import gates
 import questions
 import sizing
 import store
 from edgecloud import host as hosts
-from edgecloud.interfaces import health_gate
+from edgecloud.interfaces import health_gate, node_metrics
 from edgecloud.rollout import ledger, terms
-from edgecloud.telemetry import exporter, packages, scrape
+from edgecloud.telemetry import exporter, forwarder, packages, scrape
 
 Verdict = ledger.Verdict
 INTERVAL_S = 5
 APP = "edge-microk8s"
+NODE = "edge-node"
+WRITER = f"writer-{NODE}-0"
+SAID_BY_THE_DOOR = {"juju_application": NODE, "juju_unit": f"{NODE}/0", "site": "the harbour & co"}
 RULE = {
     "groups": [
         {
@@ -63,8 +67,9 @@ class Monitor:
         self.processes = {}
         authority.ensure(host, {"127.0.0.1"})
         door.ensure_keys(host)
-        self.passwords = door.ensure_passwords(host)
-        host.write(door.CONFIG, door.config(self.passwords))
+        rights = (*door.RIGHTS, door.writer(f"{NODE}/0", SAID_BY_THE_DOOR, store.URL))
+        self.passwords = door.ensure_passwords(host, rights)
+        host.write(door.CONFIG, door.config(self.passwords, rights))
         told = alerting.Receivers(webhook_url=f"http://127.0.0.1:{self.uplink.port}/")
         host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
         host.write(f"{alerting.RULES}/test.rules", json.dumps(RULE))
@@ -156,6 +161,7 @@ class Monitor:
 
 CALM = terms.Gate("calm", "alerts", 'severity="critical"')
 UNITS_UP = terms.Gate("units-up", "promql")
+NODE_UP = terms.Gate("node-up", "promql", questions.units_up({NODE: 1}))
 FAR = "far"
 FAR_UP = terms.Gate("far-up", "promql", questions.units_up({FAR: 1}))
 
@@ -203,7 +209,7 @@ def test_given_a_query_that_is_none_when_asked_then_it_is_an_error(monitor):
     "change",
     [
         {"password": "guessed"},
-        {"username": "writer"},
+        {"username": WRITER},
         {"ca": ""},
         {"url": "https://127.0.0.1:1"},
         {"url": "https://localhost:8427"},
@@ -246,9 +252,9 @@ def fetched(monitor, path, user=None, method="GET"):
         ("gate", "/api/v1/admin/tsdb/delete_series?match[]=up"),
         ("gate", "/api/v1/write"),
         ("gate", "/metrics"),
-        ("writer", "/api/v1/query?query=up"),
-        ("writer", "/api/v1/export?match[]=up"),
-        ("writer", "/snapshot/create"),
+        (WRITER, "/api/v1/query?query=up"),
+        (WRITER, "/api/v1/export?match[]=up"),
+        (WRITER, "/snapshot/create"),
     ],
 )
 def test_given_a_token_when_it_is_used_beyond_its_path_then_the_door_stays_shut(
@@ -356,3 +362,65 @@ def test_given_rules_that_nobody_evaluates_when_asked_then_silence_is_not_health
     progress(f"the heartbeat was missed {silent_s:.0f} s after its end")
     assert silent_s < store.stale_s(INTERVAL_S) + 10
     assert monitor.verdict(UNITS_UP) is Verdict.INCONCLUSIVE
+
+
+# --- what machines deliver -----------------------------------------------------------------------
+
+
+def delivering(monitor):
+    """What edge-node runs on a machine, as its units say, in the order in which it starts."""
+    host = monitor.host
+    access = node_metrics.Access(
+        "edge-monitor/0",
+        f"{door.url('127.0.0.1')}{door.WRITE}",
+        host.read(authority.CA),
+        1,
+        WRITER,
+        monitor.passwords[WRITER],
+    )
+    wish = collection.Wish((access,), "pi-7", "worker", 512)
+    host.write("/etc/edge-node/scrape.yml", collection.config(wish))
+    host.write("/etc/edge-node/password", access.password)
+    remote = forwarder.Remote(
+        access.url,
+        access.username,
+        f"{monitor.folder}/etc/edge-node/password",
+        f"{monitor.folder}{authority.CA}",
+    )
+    wanted = forwarder.Forwarder((remote,), f"{monitor.folder}/etc/edge-node/scrape.yml")
+    daemon = forwarder.daemon(wanted, packages.options(host, forwarder.PROGRAM))
+    return Process(daemon, monitor.folder)
+
+
+def test_given_a_machine_when_it_delivers_then_the_door_says_whose_its_samples_are(
+    monitor, progress
+):
+    process = delivering(monitor).start()
+    selector = f'node="pi-7",role="worker",juju_unit="{NODE}/0",site="the harbour & co"'
+    try:
+        for name in ("up", "node_boot_time_seconds"):
+            wait(lambda name=name: ask(store.URL, f'{name}{{job="node",{selector}}}'))
+        (kept,) = wait(
+            lambda: ask(store.URL, f"vmagent_remotewrite_pending_data_bytes{{{selector}}}")
+        )
+        count = ask(store.URL, f"count({{{selector}}})")[0]["value"][1]
+        progress(f"a machine delivers {count} series")
+        wait(lambda: monitor.verdict(NODE_UP) is Verdict.PASS)
+    finally:
+        process.stop()
+    assert kept["metric"]["job"] == "vmagent"
+
+
+def test_given_a_door_that_is_away_when_a_machine_delivers_then_no_sample_is_lost(monitor):
+    process = delivering(monitor).start()
+    query = f'count_over_time(up{{job="node",juju_unit="{NODE}/0"}}[15s])'
+    door_process = monitor.processes[door.NAME]
+    try:
+        wait(lambda: ask(store.URL, query))
+        door_process.terminate()
+        time.sleep(6)
+        door_process.start()
+        # One sample a second, those of the time without a door among them.
+        wait(lambda: float(ask(store.URL, query)[0]["value"][1]) >= 14, timeout_s=40)
+    finally:
+        process.stop()

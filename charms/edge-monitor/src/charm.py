@@ -20,9 +20,10 @@ import monitor_status
 import questions
 import remotes
 import targets
+import writers
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
-from edgecloud.interfaces import cos_agent, health_gate, stack
+from edgecloud.interfaces import cos_agent, health_gate, node_metrics, stack
 from edgecloud.telemetry import packages
 
 Read = TypeVar("Read")
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 HEALTH_GATE = "health-gate"
 TARGETS = "targets"
+NODES = "nodes"
 PACKAGES = ("victoria-metrics", "prometheus-alertmanager", "prometheus-node-exporter")
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -46,6 +48,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._host = machines.this()
         self._targets = cos_agent.CosAgentConsumer(self, TARGETS)
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
+        self._nodes = node_metrics.MetricsProvider(self, NODES)
         self._stack = stack.ObservabilityStack(self)
         self._unfit: list[str] = []
         self._troubles: list[str] = []
@@ -61,6 +64,10 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on[TARGETS].relation_changed,
             self.on[TARGETS].relation_departed,
             self.on[TARGETS].relation_broken,
+            self.on[NODES].relation_joined,
+            self.on[NODES].relation_changed,
+            self.on[NODES].relation_departed,
+            self.on[NODES].relation_broken,
             self.on[HEALTH_GATE].relation_created,
             self.on[HEALTH_GATE].relation_changed,
             *self._stack.events(),
@@ -78,7 +85,8 @@ class EdgeMonitorCharm(ops.CharmBase):
         options = self._options
         if options is None or not self._attempt(self._install):
             return
-        self._attempt(lambda: self._run(options))
+        if self._attempt(lambda: self._run(options)) and not self._unfit:
+            self._attempt(lambda: self._let_in(options))
         keeps = options.mode != monitor_options.AGENT
         if self.unit.is_leader() and self._gate.related and self._is_up and keeps:
             self._attempt(self._offer_gate)
@@ -107,8 +115,29 @@ class EdgeMonitorCharm(ops.CharmBase):
                 credentials=credentials or remotes.Credentials(),
                 alertmanagers=self._stack.alertmanagers(),
                 authorities=self._stack.authorities(),
+                around=self._around,
+                writers=tuple(self._right(each, options) for each in self._senders),
             )
             monitor_host.ensure(self._host, site, size)
+
+    def _let_in(self, options: monitor_options.MonitorOptions) -> None:
+        """Hand each machine what opens the door to its samples, and nobody else's."""
+        gone = writers.left(self._host, [each.unit for each in self._senders])
+        self._nodes.withdraw(gone)
+        writers.note(self._host, [each.unit for each in self._senders])
+        if self._senders:
+            sink = node_metrics.Sink(
+                url=f"{door.url(self._address)}{door.WRITE}",
+                ca=files.read(self._host, authority.CA),
+                interval_s=options.scrape_interval,
+            )
+            self._nodes.offer(sink, writers.contents(self._host, self._senders))
+
+    def _right(
+        self, sender: targets.Sender, options: monitor_options.MonitorOptions
+    ) -> door.Right:
+        labels = {**options.labels, **self._topology.labels(sender.application, sender.unit)}
+        return door.writer(sender.unit, labels, monitor_host.intake(options))
 
     def _offer_gate(self) -> None:
         """Say where health can be asked; only questions that have had an answer are offered."""
@@ -124,7 +153,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             ca=files.read(self._host, authority.CA),
             questions=tuple(answered),
         )
-        password = door.ensure_passwords(self._host)[door.GATE]
+        password = door.password(self._host, door.GATE)
         self._gate.offer(source, username=door.GATE, password=password)
         if len(answered) < len(offered):
             self._look_again()
@@ -151,6 +180,7 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave nothing behind that runs."""
         monitor_host.remove(self._host)
+        writers.note(self._host, [])
 
     # --- actions -----------------------------------------------------------------------------
 
@@ -163,7 +193,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             {
                 "url": f"{door.url(self._address)}/",
                 "username": door.READER,
-                "password": door.ensure_passwords(self._host)[door.READER],
+                "password": door.password(self._host, door.READER),
                 "authority": files.read(self._host, authority.CA),
             }
         )
@@ -181,7 +211,9 @@ class EdgeMonitorCharm(ops.CharmBase):
             return monitor_status.Facts(problems=self._checked[1])
         plan = self._plan(options)
         stopped = (
-            [] if self._troubles or self._unfit else monitor_host.stopped(self._host, options)
+            []
+            if self._troubles or self._unfit
+            else monitor_host.stopped(self._host, options, self._around)
         )
         return monitor_status.Facts(
             problems=tuple(self._unfit),
@@ -229,13 +261,35 @@ class EdgeMonitorCharm(ops.CharmBase):
                 for each in self._targets.published()
             ],
             own=targets.Unit(self.unit.name, self.app.name, self._address),
-            node=files.read(self._host, "/etc/hostname").strip(),
-            topology=targets.Topology(self.model.name, self.model.uuid),
+            node=self._hostname,
+            topology=self._topology,
             present=monitor_host.lendable(self._host),
             daemon=monitor_host.scraper(options),
             series=options.series,
-            ports=monitor_host.ports(options),
+            ports=monitor_host.ports(options, self._around),
+            senders=self._senders,
         )
+
+    @functools.cached_property
+    def _senders(self) -> tuple[targets.Sender, ...]:
+        """The machines that deliver their samples here."""
+        return tuple(
+            targets.Sender(each.unit, each.application, each.hostname, each.sends)
+            for each in self._nodes.machines()
+        )
+
+    @property
+    def _around(self) -> monitor_host.Around:
+        here = targets.sends_from(self._senders, self._hostname)
+        return monitor_host.Around(deliver=bool(self._senders), export=here)
+
+    @property
+    def _topology(self) -> targets.Topology:
+        return targets.Topology(self.model.name, self.model.uuid)
+
+    @functools.cached_property
+    def _hostname(self) -> str:
+        return files.read(self._host, "/etc/hostname").strip()
 
     @property
     def _expected(self) -> dict[str, int]:
@@ -250,7 +304,7 @@ class EdgeMonitorCharm(ops.CharmBase):
 
     @property
     def _is_up(self) -> bool:
-        return self._host.exists(authority.CERTIFICATE) and not self._unfit
+        return self._host.exists(door.CONFIG) and not self._unfit
 
 
 if __name__ == "__main__":

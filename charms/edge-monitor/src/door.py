@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import urllib.parse
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -24,13 +25,13 @@ PASSWORDS = f"{FILES}/passwords.json"
 
 GATE = "gate"
 """Asks single questions; the upgrade controller does."""
-WRITER = "writer"
-"""Delivers samples; the machines of the site do."""
 READER = "reader"
 """Looks at the site's page; people do."""
 
 _CLOSED = ("metricsAuthKey", "flagsAuthKey", "pprofAuthKey", "reloadAuthKey")
 """vmauth's own pages, which it otherwise shows to everybody. Nobody is told the keys."""
+
+WRITE = "/api/v1/write"
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,37 @@ class Right:
 
 RIGHTS = (
     Right(GATE, ("/api/v1/query",)),
-    Right(WRITER, ("/api/v1/write",)),
     Right(READER, ("/",), page.URL),
 )
 
 
+def writer(unit: str, labels: Mapping[str, str], backend: str) -> Right:
+    """Return what a machine may that delivers its samples.
+
+    Args:
+        unit: of the machine.
+        labels: put on all that it delivers, whatever it says itself: nobody speaks for another.
+        backend: what takes samples in.
+    """
+    forced = [("extra_label", f"{name}={value}") for name, value in sorted(labels.items())]
+    return Right(writer_name(unit), (WRITE,), f"{backend}/?{urllib.parse.urlencode(forced)}")
+
+
+def writer_name(unit: str) -> str:
+    """Return the user that a machine is; each has a password of its own."""
+    return f"writer-{unit.replace('/', '-')}"
+
+
+def password(host: hosts.Host, user: str) -> str:
+    """Return the password of a user that was made before."""
+    return str(files.read_state(host, PASSWORDS).get(user, ""))
+
+
 def ensure_passwords(host: hosts.Host, rights: Collection[Right] = RIGHTS) -> Mapping[str, str]:
-    """Return the password of each user; made once, and kept where only root may read them."""
+    """Return the password of each user; made once, and kept where only root may read them.
+
+    Who is not among the users any more is forgotten.
+    """
     known = files.read_state(host, PASSWORDS)
     kept = {right.user: known.get(right.user) or secrets.token_urlsafe(32) for right in rights}
     files.write_state(host, PASSWORDS, kept)

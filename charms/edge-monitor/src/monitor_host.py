@@ -26,10 +26,12 @@ from sizing import MB, Machine, Size, fit, forwarder_problems
 FILES = "/etc/edge-monitor"
 SCRAPE = f"{FILES}/scrape.yml"
 HEARTBEAT = f"{alerting.RULES}/heartbeat.rules"
-FORWARDER = "edge-monitor-forwarder"
+FORWARDER, FORWARDER_PORT = "edge-monitor-forwarder", 18430
+EXPORTER, EXPORTER_PORT = "edge-monitor-exporter", 19101
+"""Not those of edge-node, which may come to this machine as well."""
 KEPT_HERE = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME)
 """What runs where samples are kept."""
-ALL = (*KEPT_HERE, FORWARDER, exporter.NAME)
+ALL = (*KEPT_HERE, FORWARDER, EXPORTER)
 SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 """The rules that come with this charm."""
 DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
@@ -37,6 +39,19 @@ DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
 _SECRET = 0o600
 _SILENT = f"node_boot_time_seconds[{site_facts.SILENT_S // 60}m]"
 """How the shipped rules say it, for any interval up to a minute."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the machines around this monitor do themselves."""
+
+    deliver: bool = False
+    """Some of them deliver their samples here."""
+    export: bool = False
+    """This very machine is one that does so already."""
+
+
+ALONE = Around()
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,9 @@ class Site:
     """Elsewhere, related by Juju."""
     authorities: str = ""
     """To trust there, as PEM."""
+    around: Around = ALONE
+    writers: tuple[door.Right, ...] = ()
+    """What the machines may that deliver their samples here."""
 
 
 def look(host: hosts.Host) -> Machine:
@@ -93,32 +111,39 @@ def scraper(options: MonitorOptions) -> str:
     return FORWARDER if options.stores else store.NAME
 
 
-def ports(options: MonitorOptions) -> dict[str, int]:
+def ports(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
     """Return where the processes of this machine show their metrics: job → port."""
-    found = {"node": exporter.PORT}
+    found = dict[str, int]() if around.export else {"node": EXPORTER_PORT}
     if options.mode != AGENT:
         found["victoria-metrics"] = store.PORT
         found["vmalert"] = alerting.RULES_PORT
         found["alertmanager"] = alerting.PORT
     if options.stores:
-        found["vmagent"] = forwarder.PORT
+        found["vmagent"] = FORWARDER_PORT
     return found
 
 
-def names(options: MonitorOptions) -> list[str]:
+def intake(options: MonitorOptions) -> str:
+    """Return where samples that machines deliver go: to all stores, as those that are scraped."""
+    return f"http://127.0.0.1:{FORWARDER_PORT}" if options.stores else store.URL
+
+
+def names(options: MonitorOptions, around: Around) -> list[str]:
     """Return the daemons that should run."""
-    kept = () if options.mode == AGENT else KEPT_HERE
+    kept = KEPT_HERE if options.mode != AGENT else (door.NAME,) if around.deliver else ()
     forwards = (FORWARDER,) if options.stores else ()
-    return [*kept, *forwards, exporter.NAME]
+    exports = () if around.export else (EXPORTER,)
+    return [*kept, *forwards, *exports]
 
 
 def ensure(host: hosts.Host, site: Site, size: Size) -> None:
     """Ensure that everything runs as it should, what others depend on first."""
-    wanted = names(site.options)
+    wanted = names(site.options, site.around)
     for name in ALL:
         if name not in wanted:
             daemons.remove(host, name)
-    _ensure_exporter(host)
+    if EXPORTER in wanted:
+        _ensure_exporter(host)
     if site.options.mode == AGENT:
         page.remove(host)
     else:
@@ -128,6 +153,7 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
         _ensure_alerting(host, site)
         silent_s = silent_after_s(site.options)
         page.ensure(host, charm=site.charm, site=site.name, silent_s=silent_s)
+    if door.NAME in wanted:
         _ensure_door(host, site)
 
 
@@ -140,9 +166,10 @@ def remove(host: hosts.Host) -> None:
         host.remove(path)
 
 
-def stopped(host: hosts.Host, options: MonitorOptions) -> list[str]:
+def stopped(host: hosts.Host, options: MonitorOptions, around: Around) -> list[str]:
     """Return the daemons that do not run although they should."""
-    return [name for name in names(options) if not systemd.is_active(host, f"{name}.service")]
+    wanted = names(options, around)
+    return [name for name in wanted if not systemd.is_active(host, f"{name}.service")]
 
 
 def fingerprint(*texts: str) -> str:
@@ -180,7 +207,7 @@ def shipped_dashboards() -> dict[str, str]:
 def _ensure_exporter(host: hosts.Host) -> None:
     host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
     known = packages.options(host, exporter.PROGRAM)
-    daemons.ensure(host, exporter.daemon(known))
+    daemons.ensure(host, exporter.daemon(known, name=EXPORTER, port=EXPORTER_PORT))
 
 
 def _ensure_store(host: hosts.Host, site: Site, size: Size) -> None:
@@ -219,6 +246,7 @@ def _ensure_forwarder(host: hosts.Host, site: Site) -> None:
         SCRAPE,
         queue_mb=site.options.buffer_mb,
         name=FORWARDER,
+        port=FORWARDER_PORT,
         extra_secrets=site.plan.lent,
     )
     daemon = forwarder.daemon(wanted, packages.options(host, forwarder.PROGRAM))
@@ -260,7 +288,9 @@ def _ensure_door(host: hosts.Host, site: Site) -> None:
     names = {site.address, files.read(host, "/etc/hostname").strip()} - {""}
     authority.ensure(host, names)
     door.ensure_keys(host)
-    text = door.config(door.ensure_passwords(host))
+    # Where nothing is kept there is nothing to ask for, only something to deliver.
+    rights = (*(() if site.options.mode == AGENT else door.RIGHTS), *site.writers)
+    text = door.config(door.ensure_passwords(host, rights), rights)
     host.write(door.CONFIG, text, mode=_SECRET)
     daemon = door.daemon(packages.options(host, door.PROGRAM), address=site.address)
     certificate = files.read(host, authority.CERTIFICATE)

@@ -37,6 +37,17 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Sender:
+    """A machine that delivers its samples itself."""
+
+    unit: str
+    application: str
+    hostname: str = ""
+    sends: bool = False
+    """Whether it does so yet."""
+
+
+@dataclass(frozen=True)
 class Topology:
     """Where a series is from, as Juju says it."""
 
@@ -61,9 +72,9 @@ class Plan:
     lent: Mapping[str, str]
     """Name of a credential → file of this machine."""
     expected: Mapping[str, int]
-    """Application → units that Juju knows."""
+    """Application → units of which samples are expected."""
     silent: tuple[str, ...] = ()
-    """Units of which nothing can be scraped."""
+    """Units of which there is nothing."""
 
 
 def plan(
@@ -76,6 +87,7 @@ def plan(
     daemon: str,
     series: int,
     ports: Mapping[str, int],
+    senders: Iterable[Sender] = (),
 ) -> Plan:
     """Return what is scraped.
 
@@ -88,6 +100,9 @@ def plan(
         daemon: the unit of systemd that scrapes.
         series: of the whole site.
         ports: of the processes on this machine: job → port.
+        senders: machines that are not scraped, as they deliver their samples themselves. One is
+            expected from when it says so: a machine without the packages for it is named, and
+            keeps no gate shut.
     """
     labels = {**topology.labels(own.application, own.name), "node": node}
     jobs = [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports.items()]
@@ -104,9 +119,19 @@ def plan(
         if not found:
             silent.append(unit.name)
         jobs += found
+    for sender in senders:
+        if sender.sends:
+            expected[sender.application] = expected.get(sender.application, 0) + 1
+        else:
+            silent.append(sender.unit)
     limit = min(series, PER_TARGET)
     thinned = [replace(job, series_limit=limit) for job in scrape.once_per_process(jobs)]
     return Plan(tuple(thinned), lent, expected, tuple(silent))
+
+
+def sends_from(senders: Iterable[Sender], hostname: str) -> bool:
+    """Return whether a machine delivers already what its exporter tells."""
+    return any(each.sends and each.hostname == hostname for each in senders)
 
 
 def _lend(

@@ -21,13 +21,14 @@ from edgecloud import host as machines
 from edgecloud.agent import bell, hardware, paths
 from edgecloud.agent import settings as agent_settings
 from edgecloud.host import failures, files, rejoin_offer
-from edgecloud.interfaces import edge_component, node_upgrade
+from edgecloud.interfaces import edge_component, node_metrics, node_upgrade
 from edgecloud.rollout import messages
 
 logger = logging.getLogger(__name__)
 
 COMPONENT = "component"
 CONTROLLER = "controller"
+MONITOR = "monitor"
 
 EXPECTED = (failures.WorkloadError, OSError, relay.RelayError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -41,7 +42,9 @@ class EdgeNodeCharm(ops.CharmBase):
         self._host = machines.this()
         self._component = edge_component.ComponentRequirer(self, COMPONENT)
         self._controller = node_upgrade.NodeUpgradeRequirer(self, CONTROLLER)
+        self._monitor = node_metrics.MetricsRequirer(self, MONITOR)
         self._troubles: list[str] = []
+        self._uncollected = ""
 
         for event in (
             self.on.install,
@@ -55,6 +58,10 @@ class EdgeNodeCharm(ops.CharmBase):
             self.on[CONTROLLER].relation_created,
             self.on[CONTROLLER].relation_changed,
             self.on[CONTROLLER].relation_broken,
+            self.on[MONITOR].relation_created,
+            self.on[MONITOR].relation_changed,
+            self.on[MONITOR].relation_departed,
+            self.on[MONITOR].relation_broken,
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.stop, self._on_stop)
@@ -76,6 +83,7 @@ class EdgeNodeCharm(ops.CharmBase):
             self._attempt(self._tell_agent)
             self._attempt(self._tell_controller)
         self._attempt(self._keep_still)
+        self._collect()
         if self._outbox.spoke:
             bell.took(self._host, self._outbox.report)
 
@@ -146,6 +154,33 @@ class EdgeNodeCharm(ops.CharmBase):
         if options is not None:
             stillness.ensure_held(self._host, wanted=options.hold_snaps)
 
+    def _collect(self) -> None:
+        """Have this machine's metrics collected and delivered, as long as there is a monitor.
+
+        What fails here is said, and keeps nothing else from its work.
+        """
+        if not self._monitor.related:
+            if machine_facts.is_watched(self._host):
+                self._attempt(self._stop_collecting)
+            return
+        who, options = self._who, self._options
+        if who is not None and options is not None:
+            import collection  # Only a machine with a monitor pays for it.
+
+            role = (who.kubernetes.role or "") if who.kubernetes else ""
+            wish = collection.Wish(self._monitor.accesses(), who.name, role, options.buffer_mb)
+            self._uncollected = collection.attempt(
+                self._host, wish, may_install=not self._has_plan
+            )
+            sends = machine_facts.is_watched(self._host)
+            said = node_metrics.Sender(hostname=self._board.hostname, sends=sends)
+            self._monitor.publish(said)
+
+    def _stop_collecting(self) -> None:
+        import collection
+
+        collection.remove(self._host)
+
     # --- the end -----------------------------------------------------------------------------
 
     def _on_stop(self, _: ops.StopEvent) -> None:
@@ -167,6 +202,7 @@ class EdgeNodeCharm(ops.CharmBase):
         if self._rival:
             return
         self._attempt(self._set_free)
+        self._attempt(self._stop_collecting)
         try:
             program.remove(self._host)
         except EXPECTED as e:
@@ -211,6 +247,7 @@ class EdgeNodeCharm(ops.CharmBase):
             waits_for=self._waits_for,
             veto=files.read(self._host, paths.VETO).strip(),
             troubles=tuple(self._troubles),
+            uncollected=self._uncollected,
         )
 
     # --- what is known in this hook ------------------------------------------------------------

@@ -11,6 +11,8 @@ from identity import Board
 
 STATE = "/var/lib/edge-node"
 OWNER = f"{STATE}/owner"
+WATCHED = "/etc/edge-node/scrape.yml"
+"""What is collected here; first of what collecting needs to come, last to go."""
 AGENTS = "/var/lib/juju/agents"
 
 _ARCHES = {"aarch64": "arm64", "x86_64": "amd64", "armv7l": "armhf"}
@@ -43,6 +45,11 @@ def rival(host: machines.Host, unit: str) -> str:
         return ""
     # A unit that was removed by force never gave its claim up; Juju took its folder away.
     return owner if host.exists(f"{AGENTS}/unit-{owner.replace('/', '-')}") else ""
+
+
+def is_watched(host: machines.Host) -> bool:
+    """Return whether this machine's metrics are collected."""
+    return host.exists(WATCHED)
 
 
 def claim(host: machines.Host, unit: str) -> None:

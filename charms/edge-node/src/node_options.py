@@ -8,6 +8,9 @@ from dataclasses import dataclass
 SIGNING = ("optional", "required")
 CLOCKS = ("synchronised", "kept")
 
+SMALLEST_BUFFER_MB = 512
+"""What the forwarder's files are as large as, so a smaller cap would not hold."""
+
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _MODULE = re.compile(r"[A-Za-z0-9_-]+")
 _OWN = frozenset({"model", "base"})
@@ -35,6 +38,7 @@ class NodeOptions:
     slot_b: str = ""
     slot_boot: str = "/boot/firmware"
     lamp: str = ""
+    buffer_mb: int = 512
 
     def __post_init__(self) -> None:
         problems = [
@@ -48,6 +52,8 @@ class NodeOptions:
             problems.append("sign-plans: needs allowed-signers, or no plan would ever be taken in")
         if "/" in self.lamp:
             problems.append("lamp: the name of an LED, not a path")
+        if self.buffer_mb < SMALLEST_BUFFER_MB:
+            problems.append(f"buffer-mb: must be at least {SMALLEST_BUFFER_MB}")
         if problems:
             raise OptionError(problems)
 

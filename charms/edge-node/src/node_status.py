@@ -36,11 +36,16 @@ class Facts:
     waits_for: str = ""
     veto: str = ""
     troubles: tuple[str, ...] = ()
+    uncollected: str = ""
+    """Why no metrics are delivered although there is a monitor."""
 
 
 def judge(facts: Facts) -> Line:
     """Return the one line that matters most."""
-    return _trouble(facts) or _of_upgrade(facts)
+    line = _trouble(facts) or _of_upgrade(facts)
+    if facts.uncollected and line.status == ACTIVE:
+        return Line(WAITING, f"{line.message}; no metrics, trying again: {facts.uncollected}")
+    return line
 
 
 def _trouble(facts: Facts) -> Line | None:

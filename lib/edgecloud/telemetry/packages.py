@@ -32,6 +32,8 @@ PROGRAMS = {
 KNOWN = "/var/lib/edge-telemetry/options.json"
 
 _INSTALL_S = 600
+_PATIENCE = ("--option=Acquire::http::Timeout=15", "--option=Acquire::https::Timeout=15")
+"""An archive that a cut uplink hides keeps no hook for minutes."""
 _HELP_S = 20
 
 
@@ -103,9 +105,17 @@ def _is_masked(host: hosts.Host, unit: str) -> bool:
 
 def _apt(host: hosts.Host, packages: Sequence[str]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    install = (APT, "install", "--yes", "--quiet", "--no-install-recommends", *packages)
+    install = (
+        APT,
+        "install",
+        *_PATIENCE,
+        "--yes",
+        "--quiet",
+        "--no-install-recommends",
+        *packages,
+    )
     try:
-        host.run((APT, "update", "--quiet"), timeout_s=_INSTALL_S, env=quiet)
+        host.run((APT, "update", *_PATIENCE, "--quiet"), timeout_s=_INSTALL_S, env=quiet)
         host.run(install, timeout_s=_INSTALL_S, env=quiet)
     except failures.FAILURES as error:
         raise PackageError(failures.explain(error, "apt-get install")) from error

@@ -2,7 +2,8 @@
 
 A small stand-in, and an honest one: it goes by the files that the charm wrote. The door lets in
 whom ``door.yml`` names, to the paths it names; the store has a series ``up`` for each target of
-``scrape.yml``, 1 while that machine runs and can be reached; the alert ``Watchdog`` fires by its
+``scrape.yml``, 1 while that machine runs and can be reached, and what forwarders on other machines
+bring through the door; the alert ``Watchdog`` fires by its
 rule in ``heartbeat.rules``. Other alerts fire that a test lays into :data:`ALERTS`.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from edgelab.pi import files, promql, state
+from edgelab.pi import files, forwarding, promql, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -75,11 +76,37 @@ def _scraped(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]
                 yield {"__name__": "up", **labels}, float(_is_up(machine, address))
                 if labels["job"] == "node":
                     yield from _exported(machine, labels)
+    if _serves(machine, _DOOR):
+        yield from _delivered(machine)
+
+
+def _delivered(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]:
+    """Yield what forwarders bring, of other machines and of this one, as far as they get in."""
+    for sender in machine.world.machines.values():
+        if sender is not machine and not machine.world.reaches(sender, machine):
+            continue
+        for delivery in forwarding.deliveries(sender):
+            parts = urllib.parse.urlsplit(delivery.url)
+            if parts.hostname not in machine.addresses() or parts.port != _DOOR:
+                continue
+            try:
+                backend = _enter(machine, parts, delivery.headers, delivery.authority)
+            except OSError:
+                continue
+            query = urllib.parse.urlsplit(backend).query
+            forced = dict(
+                each.split("=", 1) for each in urllib.parse.parse_qs(query).get("extra_label", [])
+            )
+            for labels, value in delivery.samples():
+                yield {**labels, **forced}, value
+                if labels["job"] == "node" and value:
+                    yield from _exported(sender, {**labels, **forced})
 
 
 def _exported(
-    machine: machines.Machine, labels: Mapping[str, str]
+    machine: machines.Machine, labels: promql.Labels
 ) -> Iterator[tuple[promql.Labels, float]]:
+    labels = {name: value for name, value in labels.items() if name != "__name__"}
     root = {**labels, "mountpoint": "/"}
     free = float(machine.free_bytes())
     yield {"__name__": "node_timex_sync_status", **labels}, float(not machine.clock_offset)
@@ -100,8 +127,8 @@ def _enter(
     parts: urllib.parse.SplitResult,
     headers: Mapping[str, str],
     authority: str,
-) -> None:
-    """Pass the door, or raise what somebody gets who may not."""
+) -> str:
+    """Pass the door: return the address behind it, or raise what somebody gets who may not."""
     if parts.scheme != "https":
         raise _refused(parts, 400, "client sent an HTTP request to an HTTPS server")
     if authority.strip() != files.read(machine, f"{_FILES}/tls/ca.crt").strip():
@@ -110,8 +137,9 @@ def _enter(
     for user in known["users"]:
         pair = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
         if headers.get("Authorization") == f"Basic {pair}":
-            if any(parts.path in place["src_paths"] for place in user["url_map"]):
-                return
+            for place in user["url_map"]:
+                if parts.path in place["src_paths"]:
+                    return str(place["url_prefix"])
             raise _refused(parts, 400, "missing route")
     raise _refused(parts, 400, "cannot find the provided auth token")
 

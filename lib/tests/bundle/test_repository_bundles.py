@@ -78,7 +78,7 @@ def test_given_a_stack_elsewhere_when_read_then_the_monitor_is_related_to_its_of
 
     related = {str(relation) for relation in site.relations}
     assert set(site.saas) == {"prometheus-receive-remote-write", "grafana-dashboards"}
-    assert sum("edge-monitor:" in each and "targets" not in each for each in related) == 2
+    assert sum(name in each for each in related for name in ("remote-write", "dashboard")) == 2
     assert site.applications["edge-monitor"].options["external-labels"].startswith("site=")
 
 

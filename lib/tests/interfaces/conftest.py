@@ -14,6 +14,7 @@ ENDPOINTS = {
         "cos-agent": {"interface": "cos_agent", "scope": "container"},
         "nodes": {"interface": "node_upgrade"},
         "gate": {"interface": "health_gate"},
+        "receive": {"interface": "node_metrics"},
         "metrics-endpoint": {"interface": "prometheus_scrape"},
         "receive-remote-write": {"interface": "prometheus_remote_write"},
         "prometheus-api": {"interface": "prometheus_api"},
@@ -35,6 +36,7 @@ ENDPOINTS = {
         "principal": {"interface": "edge_component", "scope": "container"},
         "controller": {"interface": "node_upgrade", "limit": 1},
         "health-gate": {"interface": "health_gate", "limit": 1},
+        "monitor": {"interface": "node_metrics"},
     },
 }
 

@@ -7,8 +7,9 @@ import urllib.parse
 
 import pytest
 
+from edgecloud.telemetry import daemons, forwarder
 from edgelab import pi
-from edgelab.pi import monitoring, promql
+from edgelab.pi import monitoring, promql, telemetry
 
 DATA = [
     ({"__name__": "up", "app": "a", "unit": "a/0"}, 1.0),
@@ -59,10 +60,17 @@ def test_given_what_it_cannot_read_when_asked_then_it_does_not_guess(query):
 
 # --- the door and the store ----------------------------------------------------------------------
 
+
+def user(name, path, *labels):
+    forced = urllib.parse.urlencode([("extra_label", label) for label in labels])
+    place = {"src_paths": [path], "url_prefix": f"http://127.0.0.1:18428/?{forced}"}
+    return {"username": name, "password": "p", "url_map": [place]}
+
+
 DOOR = {
     "users": [
-        {"username": "gate", "password": "p", "url_map": [{"src_paths": ["/api/v1/query"]}]},
-        {"username": "other", "password": "p", "url_map": [{"src_paths": ["/api/v1/write"]}]},
+        user("gate", "/api/v1/query"),
+        user("other", "/api/v1/write", "juju_unit=node/1", "site=harbour"),
     ]
 }
 SCRAPE = {
@@ -150,3 +158,69 @@ def test_given_a_wrong_way_to_ask_when_asked_then_nothing_is_answered(site, wron
 def test_given_a_query_that_the_store_cannot_read_when_asked_then_it_is_refused(site):
     with pytest.raises(urllib.error.HTTPError, match="422"):
         ask(site, "min(up")
+
+
+# --- what machines deliver -----------------------------------------------------------------------
+
+NODE = {
+    "scrape_configs": [
+        {
+            "job_name": "node",
+            "static_configs": [
+                {
+                    "targets": ["127.0.0.1:19100"],
+                    "labels": {"job": "node", "node": "pi-1", "juju_unit": "liar/9"},
+                }
+            ],
+        }
+    ]
+}
+
+
+def deliver(site, *, user="other", authority="authority"):
+    """Let machine 1 deliver, by a unit and files as the charm writes them."""
+    sender = site.machines["1"]
+    remote = forwarder.Remote(
+        "https://10.20.0.11:8427/api/v1/write", user, "/etc/node/password", "/etc/node/ca"
+    )
+    known = telemetry.OPTIONS["/usr/bin/vmagent"].split()
+    daemon = forwarder.daemon(forwarder.Forwarder((remote,), "/etc/node/scrape.yml"), known)
+    host = sender.host()
+    for path, text in (("password", "p"), ("ca", authority), ("scrape.yml", json.dumps(NODE))):
+        host.write(f"/etc/node/{path}", text)
+    for name in ("edge-node-exporter", daemon.name):
+        text = (
+            daemons.unit(daemon) if name == daemon.name else "[Service]\nExecStart=/usr/bin/true"
+        )
+        host.write(f"/etc/systemd/system/{name}.service", text)
+        host.run(("/usr/bin/systemctl", "start", name), timeout_s=9)
+    return sender
+
+
+def test_given_a_machine_that_delivers_when_asked_then_its_series_are_the_doors_to_name(site):
+    deliver(site)
+
+    assert ask(site, 'up{job="node",node="pi-1",juju_unit="node/1",site="harbour"}') == [1]
+    assert ask(site, 'up{juju_unit="liar/9"}') == []
+    assert ask(site, 'node_timex_sync_status{node="pi-1"}') == [1]
+
+
+def test_given_an_exporter_that_is_down_when_asked_then_its_machine_says_so(site):
+    deliver(site).units["edge-node-exporter.service"].active = False
+
+    assert ask(site, 'up{job="node"}') == [0]
+    assert ask(site, "node_timex_sync_status") == []
+
+
+@pytest.mark.parametrize("wrong", [{"user": "gate"}, {"user": "x"}, {"authority": "y"}], ids=str)
+def test_given_a_machine_that_may_not_when_it_delivers_then_nothing_comes_in(site, wrong):
+    deliver(site, **wrong)
+
+    assert ask(site, 'up{job="node"}') == []
+
+
+def test_given_a_machine_that_is_off_when_asked_then_it_is_missed(site):
+    deliver(site).power_off()
+
+    found = list(monitoring.series(site.machines["0"]))
+    assert not [labels for labels, _ in found if labels.get("job") == "node"]

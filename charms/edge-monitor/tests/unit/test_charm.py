@@ -11,7 +11,7 @@ from edgecloud.interfaces import health_gate
 from edgecloud.testing import decoded
 
 STORE = "edge-monitor-store"
-EXPORTER = "edge-node-exporter"
+EXPORTER = "edge-monitor-exporter"
 ALL = (STORE, EXPORTER, "edge-monitor-rules", "edge-monitor-alerts", "edge-monitor-door")
 SECRETS = ("scrape.yml", "alertmanager.yml", "door.yml", "door.env", "passwords.json", "tls/*.key")
 
@@ -132,7 +132,7 @@ def test_given_a_monitor_when_it_runs_then_no_password_is_in_an_argument_or_a_un
     shown = "".join(monitor.unit(name) for name in ALL)
     shown += "".join(" ".join(call.argv) for call in monitor.world.calls)
 
-    assert len(set(passwords)) == 3
+    assert len(set(passwords)) == 2
     assert not any(password in shown for password in passwords)
 
 
@@ -336,7 +336,7 @@ def test_given_the_mode_agent_when_configured_then_only_exporter_and_forwarder_r
     monitor.config(mode="agent", remote_stores=FAR).run()
 
     names = [path.rpartition("/")[2] for path in monitor.host.glob("/etc/systemd/system/edge-*")]
-    assert names == [f"{FORWARDER}.service", f"{EXPORTER}.service"]
+    assert names == [f"{EXPORTER}.service", f"{FORWARDER}.service"]
     assert monitor.status.message == "watching 1 units, buffer for 15 h"
 
 

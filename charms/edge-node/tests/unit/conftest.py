@@ -42,6 +42,8 @@ class Node:
         self.config = {}
         self.component = testing.SubordinateRelation("component", remote_app_name="principal")
         self.controller = testing.Relation("controller", remote_app_name="control")
+        self.monitor = None
+        self.secrets = []
         self.accepted = plan.read(DOCUMENT)
         self.status = None
         machines.use(self.host)
@@ -49,6 +51,15 @@ class Node:
     def runs(self, component):
         """Let the principal say what runs here."""
         self.component = dataclasses.replace(self.component, remote_unit_data=encoded(component))
+        return self
+
+    def watched_by(self, sink, *secrets):
+        """Let a monitor say where samples go, and hand out what lets this unit in."""
+        if self.monitor is None:
+            self.monitor = testing.Relation("monitor", remote_app_name="edge-monitor")
+        said = {0: encoded(sink)}
+        self.monitor = dataclasses.replace(self.monitor, remote_units_data=said)
+        self.secrets = list(secrets)
         return self
 
     def order(self, verb, *, stamp=(1, 1), part="kubernetes/1.36", member=MEMBER):
@@ -78,6 +89,7 @@ class Node:
         out = self.ctx.run(getattr(self.ctx.on, name)(), self._state())
         self.component = out.get_relation(self.component.id)
         self.controller = out.get_relation(self.controller.id)
+        self.monitor = self.monitor and out.get_relation(self.monitor.id)
         self.status = out.unit_status
         return self
 
@@ -86,7 +98,10 @@ class Node:
         return self.ctx.action_results
 
     def _state(self):
-        return testing.State(relations=[self.component, self.controller], config=self.config)
+        relations = [self.component, self.controller, self.monitor]
+        return testing.State(
+            relations=list(filter(None, relations)), config=self.config, secrets=self.secrets
+        )
 
     @property
     def wishes(self):
@@ -110,6 +125,10 @@ class Node:
         """Let the agent run once, as its timer would."""
         self.host.run(("/usr/bin/systemctl", "start", "edge-agent.service"), timeout_s=900)
         return self
+
+    def wake_after_install(self):
+        """Let the agent speak, and the charm hear it."""
+        return self.event("install").wake().event()
 
     @property
     def veto(self):
