@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import socket
 import subprocess
@@ -55,42 +56,42 @@ class PiHost:
 
     def read(self, path: str) -> str:
         """Return a text file."""
-        return self.path(path).read_text(encoding="utf-8")
+        return files.text_of(self._at(path))
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> bool:
         """Make a file hold this text. Return whether anything changed."""
-        target = self.path(path)
+        target = self._at(path)
         try:
-            same = target.read_text(encoding="utf-8") == text
+            same = files.text_of(target) == text
         except (FileNotFoundError, UnicodeDecodeError):
             same = False
-        if same and target.stat().st_mode & 0o777 == mode:
+        if same and files.mode_of(target) == mode:
             return False
         if not same and self.machine.free_bytes() < len(text):
             raise files.no_space(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(target, text, mode)
+        files.put(target, text, mode)
         self.machine.world.touch()
         return True
 
     def remove(self, path: str) -> bool:
         """Remove a file if it is there. Return whether it was."""
-        try:
-            self.path(path).unlink()
-        except FileNotFoundError:
+        if not files.drop(self._at(path)):
             return False
         self.machine.world.touch()
         return True
 
     def exists(self, path: str) -> bool:
         """Return whether a file or folder is there."""
-        return self.path(path).exists()
+        return files.is_there(self._at(path))
 
     def glob(self, pattern: str) -> list[str]:
         """Return the paths that match an absolute shell pattern, sorted."""
         self._need_power()
-        found = self.root.glob(pattern.lstrip("/"))
-        return sorted("/" + str(path.relative_to(self.root)) for path in found)
+        words = pattern.strip("/").split("/")
+        plain = list(itertools.takewhile(lambda word: not set("*?[") & set(word), words[:-1]))
+        # Only what is a pattern has to be looked for.
+        found = self.root.joinpath(*plain).glob("/".join(words[len(plain) :]))
+        return sorted(str(path).removeprefix(str(self.root)) for path in found)
 
     def path(self, path: str) -> pathlib.Path:
         """Return where a path really lies."""
@@ -116,6 +117,10 @@ class PiHost:
         """Return the machine's clock, in seconds since 1970 UTC."""
         self._need_power()
         return self.machine.now()
+
+    def _at(self, path: str) -> str:
+        self._need_power()
+        return self.machine.at(path)
 
     def _need_power(self) -> None:
         if not self.machine.powered:

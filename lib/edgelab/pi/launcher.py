@@ -118,7 +118,10 @@ def _scan(machine: machines.Machine) -> float:
     node = machine.node
     assert node is not None
     now = machine.world.clock.now()
-    waiting = sorted(machine.path(paths.LAUNCHER).glob("*.yaml"))
+    names = sorted(files.names(machine, paths.LAUNCHER))
+    waiting = [
+        machine.path(f"{paths.LAUNCHER}/{name}") for name in names if name.endswith(".yaml")
+    ]
     if not waiting:
         node.launcher_due = math.inf
         return math.inf

@@ -31,7 +31,7 @@ _SERVER = re.compile(r"address:\s*['\"]?([0-9.]+):\d+")
 
 def locked(machine: machines.Machine, name: str) -> bool:
     """Return whether a lock is there."""
-    return machine.path(f"{LOCKS}/{name}").exists()
+    return files.exists(machine, f"{LOCKS}/{name}")
 
 
 def lock(machine: machines.Machine, name: str) -> None:
