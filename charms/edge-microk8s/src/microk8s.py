@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -206,7 +207,7 @@ def authority(host: host.Host) -> str | None:
 def members(host: host.Host) -> tuple[Member, ...]:
     """Return the datastore's members as this node last heard. Costs no process."""
     try:
-        return _members(yaml.safe_load(files.read(host, f"{BACKEND}/cluster.yaml")))
+        return _listed(files.read(host, f"{BACKEND}/cluster.yaml"))
     except yaml.YAMLError as error:
         raise MicroK8sError(f"{BACKEND}/cluster.yaml is damaged: {error}") from error
 
@@ -340,6 +341,12 @@ def digest_of(certificate: str) -> str:
     except ValueError:
         content = certificate.encode()
     return hashlib.sha256(content).hexdigest()
+
+
+@functools.lru_cache(maxsize=16)
+def _listed(text: str) -> tuple[Member, ...]:
+    """Return the members that a file lists. A hook reads the same file more than once."""
+    return _members(yaml.safe_load(text))
 
 
 def _members(document: object) -> tuple[Member, ...]:

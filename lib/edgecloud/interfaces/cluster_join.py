@@ -198,7 +198,9 @@ class MemberEnd:
 
     def my_acts(self) -> MemberReport:
         """Return what this unit last said it did and saw."""
-        return self.member_reports().get(self.unit, MemberReport())
+        for relation in self._charm.model.relations[self._peers]:
+            return databag.load(MemberReport, relation.data[self._charm.unit])
+        return MemberReport()
 
     def wishing(self) -> list[str]:
         """Return the other units that wish for an offer to join again."""

@@ -23,8 +23,8 @@ _UNFIT = object()
 
 def load(cls: type[Model], data: Mapping[str, str]) -> Model:
     """Return the data class that a databag holds; absent and unfit fields keep their defaults."""
-    known = {name: data[name] for name in _fields(cls) if name in data}
-    return cast("Model", _load(cls, tuple(known.items())))
+    fields = _fields(cls)
+    return cast("Model", _load(cls, tuple((name, data[name]) for name in data if name in fields)))
 
 
 def save(value: Any, bag: MutableMapping[str, str]) -> bool:
@@ -44,7 +44,7 @@ def save(value: Any, bag: MutableMapping[str, str]) -> bool:
     return bool(changes)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _load(cls: type[object], known: tuple[tuple[str, str], ...]) -> object:
     """Decode what is known of a data class; a hook looks at the same databag many times."""
     decoded = {name: _decode(text) for name, text in known}
