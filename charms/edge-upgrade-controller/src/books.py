@@ -38,6 +38,8 @@ class Books:
     rollout: ledger.Rollout | None = None
     accepted: plan.Plan | None = None
     signature: str = ""
+    source: str = ""
+    """The digest of the option's text if the accepted plan is what that says; else empty."""
     chain: tuple[audit.Record, ...] = ()
     finished: tuple[str, ...] = ()
     """The plans that were carried out, newest last; others may depend on them."""
@@ -53,6 +55,7 @@ def read(bag: Mapping[str, str]) -> Books:
     chain = tuple(audit.Record(*link) for link in json.loads(bag.get("chain") or "[]"))
     found = Books(
         signature=bag.get("signature", ""),
+        source=bag.get("source", ""),
         chain=chain,
         finished=tuple(json.loads(bag.get("finished") or "[]")),
         leader=bag.get("leader", ""),
@@ -76,6 +79,7 @@ def write(books: Books) -> dict[str, str]:
         "rollout": _text(ledger.write(books.rollout)) if books.rollout else "",
         "plan": plan.canonical(books.accepted) if books.accepted else "",
         "signature": books.signature,
+        "source": books.source,
         "chain": _text([list(asdict(link).values()) for link in books.chain]),
         "finished": _text(books.finished),
         "leader": books.leader,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 
@@ -36,6 +37,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         self._nodes = node_upgrade.NodeUpgradeProvider(self, NODES)
         self._gate = health_gate.GateRequirer(self, HEALTH_GATE)
         self._refusal = ""
+        self._trusts_source = True
         self._written: site_books.Books | None = None
         self._verdicts: dict[str, ledger.Verdict] | None = None
 
@@ -66,6 +68,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
     def _on_begin(self, event: ops.EventBase) -> None:
         """Reconcile, and trust nothing that was published before: say every order again."""
         self._standing = None
+        self._trusts_source = False  # This revision may read the option in another way.
         self._on_reconcile(event)
 
     def _on_secret_remove(self, event: ops.SecretRemoveEvent) -> None:
@@ -96,9 +99,16 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         led = coordination.outrank(led, self._reports, self._now)
         sight = self._look(led)
         decided = coordination.decide(led, sight, self._now)
-        self._write(decided.books)
+        self._write(self._with_source(decided.books))
         self._publish(decided.books)
         self._wake_up_later(decided.books)
+
+    def _with_source(self, books: site_books.Books) -> site_books.Books:
+        """Note that the option says just what was accepted, if so: it is not parsed again then."""
+        options, offered, _ = self._checked
+        same = offered and books.accepted and offered.digest == books.accepted.digest
+        source = site_options.source_of(options.plan) if options and same else ""
+        return dataclasses.replace(books, source=source)
 
     def _look(self, books: site_books.Books) -> ledger.Sight:
         if books.rollout is None or books.accepted is None:
@@ -276,10 +286,15 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         if not options.plan.strip():
             return options, None, []
         try:
-            offered = site_options.read_plan(options.plan)
+            offered = self._at_hand(options.plan) or site_options.read_plan(options.plan)
         except plan.PlanError as e:
             return options, None, [f"plan: {problem}" for problem in e.problems]
         return options, offered, []
+
+    def _at_hand(self, text: str) -> plan.Plan | None:
+        """Return the accepted plan if it was read from this text; None if that is to be read."""
+        known = self._trusts_source and self._books.source == site_options.source_of(text)
+        return self._books.accepted if known else None
 
     @property
     def _options(self) -> site_options.SiteOptions | None:

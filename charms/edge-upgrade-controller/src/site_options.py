@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,11 @@ def read_plan(text: str) -> plan.Plan:
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise plan.PlanError([f"plan: is not YAML: {' '.join(str(e).split())}"]) from e
     return plan.read(document)
+
+
+def source_of(text: str) -> str:
+    """Return what tells whether the text of a plan is still the one that was parsed."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def limit_problems(

@@ -97,9 +97,15 @@ class Plan:
     )
 
     @functools.cached_property
+    def text(self) -> str:
+        """The one JSON text of what the plan means, without its signature."""
+        document = schema.write(replace(self, signature=None))
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @functools.cached_property
     def digest(self) -> str:
         """The canonical digest, which every approval, order and grant is bound to."""
-        return hashlib.sha256(canonical(self).encode()).hexdigest()
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @functools.cached_property
     def calendar(self) -> window.Calendar:
@@ -130,8 +136,7 @@ def parse(text: str) -> Plan:
 
 def canonical(plan: Plan) -> str:
     """Return the one JSON text of what a plan means, without its signature."""
-    document = schema.write(replace(plan, signature=None))
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return plan.text
 
 
 def _targets_something(plan: Plan) -> list[str]:

@@ -16,7 +16,7 @@ def begun(members, **changes):
 
 
 def test_given_a_rollout_when_written_and_read_then_nothing_is_lost(members):
-    kept = dataclasses.replace(begun(members), finished=("old",), leader="app/0")
+    kept = dataclasses.replace(begun(members), finished=("old",), leader="app/0", source="s")
     kept = dataclasses.replace(kept, rehearsed=books.Rehearsed("p", "m", 3, "c", "d", "", NOW))
 
     assert books.read(books.write(kept)) == kept

@@ -6,6 +6,7 @@ import pytest
 from ops import testing
 from sites import accepted, written
 
+import site_options
 from edgecloud.rollout import ledger
 from edgelab import pi
 
@@ -351,3 +352,46 @@ def test_given_an_accepted_plan_when_the_option_changes_then_what_was_frozen_goe
 
     assert site.rollout.digest == digest == accepted().digest
     assert site.versions() == {"1.35.1"}
+
+
+def count_readings(monkeypatch):
+    """Return a list that grows with every plan that is parsed."""
+    read, real = [], site_options.read_plan
+    monkeypatch.setattr(site_options, "read_plan", lambda text: read.append(text) or real(text))
+    return read
+
+
+def test_given_an_accepted_plan_when_its_text_is_as_it_was_then_it_is_not_parsed_again(
+    site, monkeypatch
+):
+    read = count_readings(monkeypatch)
+    site.start()
+    site.event()
+
+    read.clear()
+    site.event()
+
+    assert not read
+
+
+@pytest.mark.parametrize("event", ["upgrade_charm", "start", "leader_elected"])
+def test_given_an_accepted_plan_when_the_charm_may_be_another_then_it_is_parsed_anew(
+    site, monkeypatch, event
+):
+    site.start()
+    site.event()
+    read = count_readings(monkeypatch)
+
+    site.event(event)
+
+    assert len(read) == 1
+
+
+def test_given_an_accepted_plan_when_its_text_changes_then_what_is_wrong_is_said(site):
+    site.start()
+    site.event()
+
+    site.config = {**site.config, "plan": site.config["plan"] + "\ncolour: red\n"}
+    site.event("config_changed")
+
+    assert "colour: unknown field" in site.status.message
