@@ -10,6 +10,7 @@ from edgelab import model
 REPOSITORY = pathlib.Path(__file__).parents[2]
 CHARM = REPOSITORY / "charms" / "edge-microk8s"
 SEEDS = range(20)
+"""For what may go wrong in one order of hooks and not in another."""
 
 
 class Site(model.Model):

@@ -9,7 +9,7 @@ from edgelab import pi
 ONLINE, OFFLINE = cluster.Status.ONLINE, cluster.Status.OFFLINE
 
 
-@pytest.fixture(params=range(10), ids=lambda seed: f"seed-{seed}")
+@pytest.fixture(params=range(5), ids=lambda seed: f"seed-{seed}")
 def seed(request):
     """Fewer than elsewhere, for the time that a whole site takes."""
     return request.param

@@ -1,6 +1,11 @@
 """How a cluster grows, shrinks and loses nodes, in any order of hooks."""
 
+import pytest
+
 from edgelab import pi
+
+FEW = pytest.mark.parametrize("seed", range(5), ids="seed-{}".format)
+"""Seeds for what hardly depends on the order of hooks, or is a part of a test on all seeds."""
 
 
 def ready(site, count):
@@ -117,6 +122,7 @@ def test_given_an_hour_without_controller_when_it_is_back_then_nothing_was_lost(
     ready(site, 3)
 
 
+@FEW
 def test_given_a_refused_departure_when_the_majority_is_back_then_the_unit_leaves(make_site, seed):
     site = make_site(seed=seed)
     site.settle()
@@ -133,6 +139,7 @@ def test_given_a_refused_departure_when_the_majority_is_back_then_the_unit_leave
     ready(site, 2)
 
 
+@FEW
 def test_given_a_site_when_the_application_is_removed_then_nothing_of_it_is_left(make_site, seed):
     site = make_site(seed=seed)
     site.settle()
@@ -148,6 +155,7 @@ def test_given_a_site_when_the_application_is_removed_then_nothing_of_it_is_left
         assert not host.glob("/etc/systemd/system/edge-microk8s*")
 
 
+@FEW
 def test_given_two_control_planes_when_the_one_voter_is_removed_then_the_other_goes_on(
     make_site, seed
 ):

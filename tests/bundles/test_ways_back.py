@@ -15,8 +15,11 @@ INIT = ("run", "--shell", "microk8s.daemon-cluster-agent", "-c")
 JOIN = "$SNAP/bin/cluster-agent init --config-file -"
 DAY = 86400
 
-FEW = pytest.mark.parametrize("seed", range(3))
-"""Seeds for sites of many machines, whose order the tests on all seeds cover."""
+
+@pytest.fixture(params=range(1, 4), ids=lambda seed: f"seed-{seed}")
+def seed(request):
+    """Few: these are sites of many machines, whose order the tests on all seeds cover."""
+    return request.param
 
 
 @pytest.fixture
@@ -138,7 +141,6 @@ def test_given_a_wish_that_stands_when_half_a_day_is_over_then_the_offer_is_rene
     nothing_left(site)
 
 
-@FEW
 def test_given_a_wish_when_its_unit_is_removed_then_nothing_is_left(beside, seed):
     site = beside(seed, pis=4)
     unit = planes(site)[seed % 4]
@@ -151,7 +153,6 @@ def test_given_a_wish_when_its_unit_is_removed_then_nothing_is_left(beside, seed
     nothing_left(site)
 
 
-@FEW
 def test_given_a_wish_when_its_machine_dies_then_no_token_is_left_with_the_others(beside, seed):
     site = beside(seed, pis=4)
     unit = planes(site)[seed % 4]
@@ -165,7 +166,6 @@ def test_given_a_wish_when_its_machine_dies_then_no_token_is_left_with_the_other
     nothing_left(site)
 
 
-@FEW
 def test_given_an_offer_when_who_made_it_is_removed_then_another_takes_its_place(beside, seed):
     site = beside(seed, pis=4)
     unit = planes(site)[seed % 4]
@@ -181,7 +181,6 @@ def test_given_an_offer_when_who_made_it_is_removed_then_another_takes_its_place
     assert hosts_of(offer(site, unit).urls) == addresses(site, *left)
 
 
-@FEW
 def test_given_wishes_of_all_when_settled_then_each_has_offers_of_the_other_two(beside, seed):
     site = beside(seed)
 
@@ -254,7 +253,6 @@ def test_given_the_first_offer_is_dead_when_the_agent_goes_back_then_the_second_
     nothing_left(site)
 
 
-@FEW
 def test_given_an_offer_when_who_made_it_was_installed_anew_then_a_new_one_follows(beside, seed):
     site = beside(seed)
     unit, maker, _ = planes(site)
@@ -279,7 +277,6 @@ def test_given_an_offer_when_who_made_it_was_installed_anew_then_a_new_one_follo
 # --- hands off -----------------------------------------------------------------------------------
 
 
-@FEW
 def test_given_an_agent_at_work_when_options_change_then_nobody_restarts_until_it_ends(
     beside, seed
 ):
@@ -302,7 +299,6 @@ def test_given_an_agent_at_work_when_options_change_then_nobody_restarts_until_i
     assert set(site.statuses().values()) == {"active"}
 
 
-@FEW
 def test_given_an_agent_at_work_when_a_pi_is_added_then_it_joins_after_that(beside, seed):
     site = beside(seed)
     unit = planes(site)[seed % 3]
@@ -317,7 +313,6 @@ def test_given_an_agent_at_work_when_a_pi_is_added_then_it_joins_after_that(besi
     assert (during, len(site.nodes())) == (3, 4)
 
 
-@FEW
 def test_given_an_agent_at_work_on_the_steward_when_a_unit_goes_then_another_acts(beside, seed):
     site = beside(seed, pis=4)
     steward = site.leader()
@@ -348,7 +343,6 @@ def test_given_an_agent_at_work_when_its_unit_is_shown_then_the_status_says_so(b
 # --- what the edge-node is told ------------------------------------------------------------------
 
 
-@FEW
 def test_given_a_site_when_voters_change_then_each_edge_node_is_told_in_time(beside, seed):
     site = beside(seed, pis=4)
     told = {unit: component(site, unit) for unit in planes(site)}

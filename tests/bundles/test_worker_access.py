@@ -16,6 +16,12 @@ FILE = "/var/lib/edge-microk8s/worker.config"
 POLICY = terms.Drain(timeout_s=60)
 
 
+@pytest.fixture(params=range(1, 4), ids=lambda seed: f"seed-{seed}")
+def seed(request):
+    """Few: the order of hooks is what the tests of membership cover."""
+    return request.param
+
+
 @pytest.fixture
 def make(make_site):
     """Make a settled site with workers of another application, and an edge-node beside each."""
@@ -93,7 +99,6 @@ def test_given_a_workers_file_when_more_is_asked_for_then_it_is_forbidden(make, 
         kubectl.run(host, mine.kubeconfig, *words)
 
 
-@pytest.mark.parametrize("seed", range(3))
 def test_given_a_steward_that_goes_when_settled_then_the_next_one_made_a_token(make, seed):
     site = make(seed, pis=3)
     before = machine(site, "kiosk-a/0").host().read(FILE)
@@ -108,7 +113,6 @@ def test_given_a_steward_that_goes_when_settled_then_the_next_one_made_a_token(m
     assert len(handed_out(site)) == 1
 
 
-@pytest.mark.parametrize("seed", range(3))
 def test_given_a_worker_when_it_is_removed_then_its_account_and_its_secret_are_gone(make, seed):
     site = make(seed, workers=2)
     accounts = site.cluster().kind("serviceaccounts")
