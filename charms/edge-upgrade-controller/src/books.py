@@ -16,6 +16,8 @@ from edgecloud.rollout import audit, ledger, plan
 KEPT_RECORDS = 200
 KEPT_PLANS = 32
 
+_LINK = tuple(field.name for field in fields(audit.Record))
+
 
 @dataclass(frozen=True)
 class Rehearsed:
@@ -80,7 +82,7 @@ def write(books: Books) -> dict[str, str]:
         "plan": plan.canonical(books.accepted) if books.accepted else "",
         "signature": books.signature,
         "source": books.source,
-        "chain": _text([list(asdict(link).values()) for link in books.chain]),
+        "chain": _text([[getattr(link, name) for name in _LINK] for link in books.chain]),
         "finished": _text(books.finished),
         "leader": books.leader,
         "rehearsed": _text(asdict(books.rehearsed)) if books.rehearsed else "",

@@ -47,10 +47,18 @@ class Juju(uniter.Juju, Protocol):
         ...
 
 
+class _Shown(testing.State):
+    """A state that was made for one hook: it is the hook's own, and needs no copy."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shown:
+        """Return this very state. Its databags and secrets are copies of the model's already."""
+        return self
+
+
 def state(juju: Juju, unit: Unit) -> testing.State:
     """Return what a unit may see now."""
     app = juju.applications[unit.app]
-    return testing.State(
+    return _Shown(
         leader=app.leader == unit.name,
         config=dict(app.config),
         model=juju.state_model,
