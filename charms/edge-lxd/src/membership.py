@@ -11,24 +11,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from edgecloud.interfaces.lxd_cluster import (
-    Admission,
-    Build,
-    ClusterRecord,
-    Member,
-    MemberReport,
-    Refusal,
-)
+from edgecloud import books
+from edgecloud.books import JOINED, JOINING, LEAVING, joined, leaving, refusal_of
+from edgecloud.interfaces.lxd_cluster import Build, ClusterRecord, Member, MemberReport, Refusal
 
-JOINING = "joining"
-JOINED = "joined"
-LEAVING = "leaving"
-
-ADMISSION_S = 900
-"""How long one unit may take to join before the next one has its turn."""
-
-BACKOFF_S = 30
-BACKOFF_LIMIT_S = 600
+__all__ = [
+    "JOINED",
+    "JOINING",
+    "LEAVING",
+    "build_for",
+    "joined",
+    "leaving",
+    "may_found",
+    "member_name",
+    "plan",
+    "refusal_of",
+]
 
 Reports = Mapping[str, MemberReport]
 
@@ -59,21 +57,6 @@ def member_name(unit: str) -> str:
     return unit.replace("/", "-")
 
 
-def leaving(record: ClusterRecord) -> list[Member]:
-    """Return the members whose units departed."""
-    return [member for member in record.members if member.state == LEAVING]
-
-
-def joined(record: ClusterRecord) -> list[Member]:
-    """Return the members that are in the cluster for good."""
-    return [member for member in record.members if member.state == JOINED]
-
-
-def refusal_of(record: ClusterRecord, unit: str) -> Refusal | None:
-    """Return why a unit has to wait, if it does."""
-    return next((refusal for refusal in record.refusals if refusal.unit == unit), None)
-
-
 def build_for(record: ClusterRecord, unit: str, arch: str) -> Build | None:
     """Return the build that a unit has to install; None while that is not known yet.
 
@@ -95,58 +78,45 @@ def _settle_departures(
 ) -> ClusterRecord:
     """Mark members whose unit departed; forget those that the cluster has no more."""
     absent = reports.get(record.steward or "", MemberReport()).absent
-    members = tuple(
-        dataclasses.replace(member, state=LEAVING, since=float(round(now)))
-        if member.unit in departed and member.state != LEAVING
-        else member
-        for member in record.members
-        if not (member.state == LEAVING and member.unit in absent)
-    )
-    admission = record.admission
-    if admission is not None and admission.unit in departed:
-        admission = None
-    refusals = tuple(refusal for refusal in record.refusals if refusal.unit not in departed)
-    founder = record.founder
-    if founder in departed and record.cluster is None:
-        founder = None  # It took with it whatever it may have begun; nobody had joined.
-    return dataclasses.replace(
-        record, members=members, admission=admission, refusals=refusals, founder=founder
-    )
+    record = books.settle_departures(record, lambda unit: unit in departed, absent, now)
+    if record.founder in departed and record.cluster is None:
+        # It took with it whatever it may have begun; nobody had joined.
+        return dataclasses.replace(record, founder=None)
+    return record
 
 
 def _settle_admission(record: ClusterRecord, reports: Reports, now: float) -> ClusterRecord:
     """Take note of who joined, and of an admission that failed or ran out."""
-    members = tuple(
-        dataclasses.replace(member, state=JOINED, since=float(round(now)))
-        if member.state == JOINING and _is_in(record, reports, member.unit)
-        else member
-        for member in record.members
-    )
-    known = {member.unit for member in members}
+
+    def is_in(unit: str) -> bool:
+        return _is_in(record, reports, unit)
+
+    def answer(unit: str) -> books.Answer:
+        report = reports.get(unit, MemberReport())
+        return books.Answer(report.attempt, report.error)
+
+    settled = books.settle_joins(record, is_in, now)
+    known = {member.unit for member in settled.members}
     # Who is in the cluster is a member, however late its word of it came.
     adopted = tuple(
         _member(unit, report, JOINED, now)
         for unit, report in reports.items()
-        if unit not in known and _is_in(record, reports, unit)
+        if unit not in known and is_in(unit)
     )
-    record = dataclasses.replace(record, members=(*members, *adopted))
-    admission = record.admission
-    if admission is None:
-        return record
-    if _is_in(record, reports, admission.unit):
-        return dataclasses.replace(_without_refusal(record, admission.unit), admission=None)
-    report = reports.get(admission.unit, MemberReport())
-    if report.error and report.attempt == admission.attempt:
-        return _refuse(record, admission, report.error, now)
-    if now >= admission.until:
-        return _refuse(record, admission, "did not answer in time", now)
-    return record
+    settled = dataclasses.replace(settled, members=(*settled.members, *adopted))
+    ended = books.settle_admission(settled, is_in, answer, now)
+    if settled.admission is None or ended.admission is not None:
+        return ended
+    # Who was refused is no member, and not one that joins either.
+    unit = settled.admission.unit
+    kept = (one for one in ended.members if (one.unit, one.state) != (unit, JOINING))
+    return dataclasses.replace(ended, members=tuple(kept))
 
 
 def _builds(record: ClusterRecord, reports: Reports, leader: str) -> tuple[Build, ...]:
     """Return which build each architecture has: what its first machine found in the channel."""
     found = {build.arch: build for build in record.builds}
-    for unit in (leader, *sorted(reports, key=_number)):
+    for unit in (leader, *sorted(reports, key=books.number)):
         report = reports.get(unit, MemberReport())
         if not report.arch:
             continue
@@ -163,7 +133,9 @@ def _found(record: ClusterRecord, reports: Reports, leader: str, now: float) -> 
     if record.cluster is not None and not record.members and record.admission is None:
         record = ClusterRecord(builds=record.builds)
     if record.founder is None:
-        ready = [unit for unit in (leader, *sorted(reports, key=_number)) if _ready(reports, unit)]
+        ready = [
+            unit for unit in (leader, *sorted(reports, key=books.number)) if _ready(reports, unit)
+        ]
         if not ready:
             return record
         network = reports[ready[0]].network
@@ -176,16 +148,9 @@ def _found(record: ClusterRecord, reports: Reports, leader: str, now: float) -> 
 
 
 def _steward(record: ClusterRecord, reports: Reports, leader: str) -> str | None:
-    """Return the member that acts for the cluster: the leader if it is one.
-
-    A leader that is no member cannot tell whether another one's machine is alive; so after each
-    failed attempt the next member has its turn.
-    """
+    """Return the member that acts for the cluster."""
     able = [member.unit for member in joined(record) if member.unit in reports]
-    if leader in able or not able:
-        return leader if able else None
-    failures = max((refusal.attempt for refusal in record.refusals), default=0)
-    return sorted(able, key=_number)[failures % len(able)]
+    return books.steward(able, record.refusals, leader)
 
 
 def _admit(record: ClusterRecord, reports: Reports, now: float) -> ClusterRecord:
@@ -193,39 +158,18 @@ def _admit(record: ClusterRecord, reports: Reports, now: float) -> ClusterRecord
     if record.admission is not None or record.steward is None:
         return record
     settled = {member.unit for member in record.members if member.state != JOINING}
-    for unit in sorted(reports, key=_number):
+    for unit in sorted(reports, key=books.number):
         refusal = refusal_of(record, unit) or Refusal(unit)
         if unit in settled or not _ready(reports, unit) or now < refusal.not_before:
             continue
         report = reports[unit]
-        attempt = max(refusal.attempt, report.attempt or 0) + 1
         others = tuple(member for member in record.members if member.unit != unit)
         return dataclasses.replace(
             record,
-            admission=Admission(unit, attempt, float(round(now + ADMISSION_S))),
+            admission=books.admission_of(record, unit, report.attempt, now),
             members=(*others, _member(unit, report, JOINING, now)),
         )
     return record
-
-
-def _refuse(record: ClusterRecord, admission: Admission, reason: str, now: float) -> ClusterRecord:
-    """End an admission; its unit waits longer after every failure, the others go ahead."""
-    wait = min(BACKOFF_S * 2 ** min(max(admission.attempt - 1, 0), 16), BACKOFF_LIMIT_S)
-    refusal = Refusal(admission.unit, admission.attempt, float(round(now + wait)), reason)
-    others = _without_refusal(record, admission.unit).refusals
-    members = tuple(
-        member
-        for member in record.members
-        if not (member.unit == admission.unit and member.state == JOINING)
-    )
-    return dataclasses.replace(
-        record, refusals=(*others, refusal), members=members, admission=None
-    )
-
-
-def _without_refusal(record: ClusterRecord, unit: str) -> ClusterRecord:
-    kept = tuple(refusal for refusal in record.refusals if refusal.unit != unit)
-    return dataclasses.replace(record, refusals=kept)
 
 
 def _is_in(record: ClusterRecord, reports: Reports, unit: str) -> bool:
@@ -242,7 +186,3 @@ def _ready(reports: Reports, unit: str) -> bool:
 
 def _member(unit: str, report: MemberReport, state: str, now: float) -> Member:
     return Member(unit, report.name or "", report.address or "", state, float(round(now)))
-
-
-def _number(unit: str) -> int:
-    return int(unit.partition("/")[2])

@@ -11,9 +11,10 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from edgecloud import books
+from edgecloud.books import JOINED, JOINING, LEAVING, joined, leaving, refusal_of
 from edgecloud.interfaces.cluster_join import (
     CONTROL_PLANE,
-    Admission,
     ClusterRecord,
     Member,
     MemberReport,
@@ -23,21 +24,23 @@ from edgecloud.interfaces.cluster_join import (
     owner,
 )
 
-JOINING = "joining"
-JOINED = "joined"
-LEAVING = "leaving"
-
-ADMISSION_S = 900
-"""How long one unit may take to join before the next one has its turn."""
+__all__ = [
+    "JOINED",
+    "JOINING",
+    "LEAVING",
+    "REMEDIES",
+    "disturbed",
+    "joined",
+    "leaving",
+    "plan",
+    "refusal_of",
+]
 
 TURN_S = 600
 """How long one unit may take to restart and be ready again."""
 
 LATE_S = 3600
 """How long one that was not waits for its next turn."""
-
-BACKOFF_S = 30
-BACKOFF_LIMIT_S = 600
 
 API_PORT = 16443
 
@@ -71,7 +74,7 @@ def plan(
     gone = acts.get(record.steward or "", MemberReport()).gone
     addons = acts.get(record.steward or "", MemberReport()).addons
     record = dataclasses.replace(record, addons=addons or record.addons)
-    record = _settle_departures(record, departed, gone, now)
+    record = books.settle_departures(record, lambda unit: _has_left(unit, departed), gone, now)
     record = _settle_admission(record, reports, now)
     record = _found(record, reports, acts, leader, now)
     record = dataclasses.replace(record, steward=_steward(record, reports, acts, leader))
@@ -85,43 +88,10 @@ def plan(
     )
 
 
-def leaving(record: ClusterRecord) -> list[Member]:
-    """Return the members that the steward has to take out of the cluster."""
-    return [member for member in record.members if member.state == LEAVING]
-
-
-def joined(record: ClusterRecord) -> list[Member]:
-    """Return the members that are in the cluster for good."""
-    return [member for member in record.members if member.state == JOINED]
-
-
 def disturbed(record: ClusterRecord, reports: Mapping[str, NodeReport]) -> list[str]:
     """Return the control planes that their agents disturb now: nobody joins or restarts then."""
     planes = [m.unit for m in joined(record) if m.role == CONTROL_PLANE]
     return [unit for unit in planes if reports.get(unit, NodeReport()).busy]
-
-
-def refusal_of(record: ClusterRecord, unit: str) -> Refusal | None:
-    """Return why a unit has to wait, if it does."""
-    return next((refusal for refusal in record.refusals if refusal.unit == unit), None)
-
-
-def _settle_departures(
-    record: ClusterRecord, departed: Collection[str], gone: Collection[str], now: float
-) -> ClusterRecord:
-    """Mark members whose unit departed; forget those that the steward took out."""
-    members = tuple(
-        dataclasses.replace(member, state=LEAVING, since=float(round(now)))
-        if _has_left(member.unit, departed) and member.state != LEAVING
-        else member
-        for member in record.members
-        if not (member.state == LEAVING and member.unit in gone)
-    )
-    admission = record.admission
-    if admission is not None and _has_left(admission.unit, departed):
-        admission = None
-    refusals = tuple(one for one in record.refusals if not _has_left(one.unit, departed))
-    return dataclasses.replace(record, members=members, refusals=refusals, admission=admission)
 
 
 def _has_left(unit: str, departed: Collection[str]) -> bool:
@@ -133,24 +103,15 @@ def _settle_admission(
     record: ClusterRecord, reports: Mapping[str, NodeReport], now: float
 ) -> ClusterRecord:
     """Take note of who joined, and of an admission that failed or ran out."""
-    members = tuple(
-        dataclasses.replace(member, state=JOINED, since=float(round(now)))
-        if member.state == JOINING and _joined(record, reports, member.unit)
-        else member
-        for member in record.members
-    )
-    record = dataclasses.replace(record, members=members)
-    admission = record.admission
-    if admission is None:
-        return record
-    if _joined(record, reports, admission.unit):
-        return dataclasses.replace(_without_refusal(record, admission.unit), admission=None)
-    report = reports.get(admission.unit, NodeReport())
-    if report.error and report.attempt == admission.attempt:
-        return _refuse(record, admission, report.error, now)
-    if now >= admission.until:
-        return _refuse(record, admission, "did not answer in time", now)
-    return record
+
+    def is_in(unit: str) -> bool:
+        return _joined(record, reports, unit)
+
+    def answer(unit: str) -> books.Answer:
+        report = reports.get(unit, NodeReport())
+        return books.Answer(report.attempt, report.error)
+
+    return books.settle_admission(books.settle_joins(record, is_in, now), is_in, answer, now)
 
 
 def _found(
@@ -213,14 +174,13 @@ def _admit(record: ClusterRecord, reports: Mapping[str, NodeReport], now: float)
             continue
         reason = _collision(record, unit, report) or _misfit(record, reports, report)
         if not reason:
-            attempt = max(refusal.attempt, report.attempt or 0) + 1
             others = tuple(member for member in record.members if member.unit != unit)
             return dataclasses.replace(
                 record,
-                admission=Admission(unit, attempt, float(round(now + ADMISSION_S))),
+                admission=books.admission_of(record, unit, report.attempt, now),
                 members=(*others, _member(unit, report, JOINING, now)),
             )
-        record = _with_refusal(record, dataclasses.replace(refusal, reason=reason))
+        record = books.with_refusal(record, dataclasses.replace(refusal, reason=reason))
     return record
 
 
@@ -266,43 +226,19 @@ def _minor(version: str | None) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _refuse(record: ClusterRecord, admission: Admission, reason: str, now: float) -> ClusterRecord:
-    """End an admission; its unit waits longer after every failure, the others go ahead."""
-    # Any related unit can name any number of attempts, so the exponent has a bound of its own.
-    wait = min(BACKOFF_S * 2 ** min(max(admission.attempt - 1, 0), 16), BACKOFF_LIMIT_S)
-    not_before = float(round(now + wait))
-    refusal = Refusal(admission.unit, admission.attempt, not_before, reason)
-    return dataclasses.replace(_with_refusal(record, refusal), admission=None)
-
-
-def _with_refusal(record: ClusterRecord, refusal: Refusal) -> ClusterRecord:
-    others = _without_refusal(record, refusal.unit).refusals
-    return dataclasses.replace(record, refusals=(*others, refusal))
-
-
-def _without_refusal(record: ClusterRecord, unit: str) -> ClusterRecord:
-    kept = tuple(refusal for refusal in record.refusals if refusal.unit != unit)
-    return dataclasses.replace(record, refusals=kept)
-
-
 def _steward(
     record: ClusterRecord,
     reports: Mapping[str, NodeReport],
     peers: Collection[str],
     leader: str,
 ) -> str | None:
-    """Return the member that acts for the cluster: the leader if it is one.
+    """Return the member that acts for the cluster.
 
-    A leader that is no member cannot tell whether another one's machine is alive; so after each
-    failed attempt the next member has its turn. One whose agent disturbs it acts for nobody, as
-    long as there is another.
+    One whose agent disturbs it acts for nobody, as long as there is another.
     """
     able = [m.unit for m in joined(record) if m.role == CONTROL_PLANE and m.unit in peers]
     able = [unit for unit in able if not reports.get(unit, NodeReport()).busy] or able
-    if leader in able or not able:
-        return leader if able else None
-    failures = max((refusal.attempt for refusal in record.refusals), default=0)
-    return sorted(able, key=_number)[failures % len(able)]
+    return books.steward(able, record.refusals, leader)
 
 
 def _endpoints(record: ClusterRecord) -> tuple[str, ...]:

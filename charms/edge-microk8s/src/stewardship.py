@@ -21,6 +21,7 @@ import quorum
 import upkeep
 import worker_access
 from cluster_view import ClusterView
+from edgecloud import books
 from edgecloud import host as machines
 from edgecloud.host import files, kubectl
 from edgecloud.interfaces import cluster_join
@@ -132,7 +133,7 @@ class Steward:
                 kept.append(offer)
             else:
                 withdraw(self.host, self.members, offer)
-        join_tokens.prune(self.host, older_than_s=membership.ADMISSION_S)
+        join_tokens.prune(self.host, older_than_s=books.ADMISSION_S)
         if admission is not None and not kept:
             kept = self._make_offer(record, admission, view)
         return tuple(sorted(kept))
@@ -177,7 +178,7 @@ class Steward:
 
 def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
     """Take back what this unit offered when it was the steward: joiners look to the next one."""
-    join_tokens.prune(host, older_than_s=membership.ADMISSION_S)
+    join_tokens.prune(host, older_than_s=books.ADMISSION_S)
     offers, mine = members.my_offers(), members.my_acts()
     for offer in offers:
         withdraw(host, members, offer)

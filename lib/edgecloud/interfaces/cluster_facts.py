@@ -6,8 +6,8 @@ Every field is optional on the wire; fields are added, never re-typed or reused 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
+from edgecloud.books import Admission, JoinOffer, Refusal
 from edgecloud.interfaces import handouts
 
 CONTROL_PLANE = "control-plane"
@@ -55,15 +55,6 @@ class HostedNode:
     """What it says about itself; a node of this kind hosts no others."""
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class JoinOffer:
-    """Where one unit finds its join secret."""
-
-    unit: str = ""
-    attempt: int = 0
-    secret: str = ""
-
-
 @dataclasses.dataclass(frozen=True)
 class MemberReport:
     """Unit databag of a member: what it did for the cluster."""
@@ -90,16 +81,6 @@ class MemberReport:
     """Tokens that it made, as steward, for workers to drain their own node with."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Admission:
-    """Leave for one unit to join now."""
-
-    unit: str = ""
-    attempt: int = 0
-    until: float = 0.0
-    """When the leave ends, in seconds since 1970 UTC."""
-
-
 @dataclasses.dataclass(frozen=True, order=True)
 class Turn:
     """Leave for one unit to restart what it has to, while nobody joins."""
@@ -118,16 +99,6 @@ class Member:
     role: str = ""
     state: str = ""
     since: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Refusal:
-    """Why a unit is not admitted, or when it may try again."""
-
-    unit: str = ""
-    attempt: int = 0
-    not_before: float = 0.0
-    reason: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +134,3 @@ def hosted_name(unit: str, name: str) -> str:
 def owner(unit: str) -> str:
     """Return the unit of Juju's that speaks for what the record calls a unit."""
     return unit.partition(":")[0]
-
-
-def by_unit(members: tuple[Member, ...]) -> Mapping[str, Member]:
-    """Return members keyed by the unit that brought them."""
-    return {member.unit: member for member in members}

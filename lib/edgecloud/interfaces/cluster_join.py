@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import ops
 
+from edgecloud.books import by_unit
 from edgecloud.interfaces import databag, handouts
 from edgecloud.interfaces.cluster_facts import (
     CONTROL_PLANE,
@@ -38,7 +39,6 @@ from edgecloud.interfaces.cluster_facts import (
     NodeReport,
     Refusal,
     Turn,
-    by_unit,
     hosted_name,
     owner,
 )

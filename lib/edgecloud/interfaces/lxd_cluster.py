@@ -14,7 +14,20 @@ import datetime
 
 import ops
 
+from edgecloud.books import Admission, JoinOffer, Refusal, by_unit
 from edgecloud.interfaces import databag
+
+__all__ = [
+    "Admission",
+    "Build",
+    "ClusterPeers",
+    "ClusterRecord",
+    "JoinOffer",
+    "Member",
+    "MemberReport",
+    "Refusal",
+    "by_unit",
+]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -41,25 +54,6 @@ class Build:
     revision: str = ""
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Admission:
-    """One unit may join now; nobody else does."""
-
-    unit: str = ""
-    attempt: int = 0
-    until: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Refusal:
-    """Why a unit has to wait, and until when."""
-
-    unit: str = ""
-    attempt: int = 0
-    not_before: float = 0.0
-    reason: str = ""
-
-
 @dataclasses.dataclass(frozen=True)
 class ClusterRecord:
     """Application databag: the books of the cluster, kept by whoever leads."""
@@ -76,16 +70,6 @@ class ClusterRecord:
     members: tuple[Member, ...] = ()
     admission: Admission | None = None
     refusals: tuple[Refusal, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class JoinOffer:
-    """A token is ready for a unit."""
-
-    unit: str = ""
-    attempt: int = 0
-    secret: str = ""
-    """The id of the Juju secret that holds it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,11 +204,6 @@ class ClusterPeers:
             secret.remove_all_revisions()
         except ops.SecretNotFoundError:
             return
-
-
-def by_unit(members: tuple[Member, ...]) -> dict[str, Member]:
-    """Return members keyed by their unit."""
-    return {member.unit: member for member in members}
 
 
 def _label(unit: str, attempt: int) -> str:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import membership
+from edgecloud import books
 from edgecloud.interfaces.lxd_cluster import (
     Admission,
     Build,
@@ -98,7 +99,7 @@ def member(number, state="joined"):
 def test_given_two_that_want_in_then_one_at_a_time_is_admitted():
     record = plan(FOUNDED, {0: joined(0), 2: says(2), 1: says(1)})
 
-    assert record.admission == Admission("a/1", 1, NOW + membership.ADMISSION_S)
+    assert record.admission == Admission("a/1", 1, NOW + books.ADMISSION_S)
     again = plan(record, {0: joined(0), 2: says(2), 1: says(1)}, now=NOW + 10)
     assert again.admission == record.admission
 
@@ -130,13 +131,13 @@ def test_given_a_failed_attempt_when_its_wait_is_over_then_it_has_a_new_attempt(
 
     record = plan(record, {0: joined(0), 1: failed}, now=NOW + 31)
 
-    assert record.admission == Admission("a/1", 2, NOW + 31 + membership.ADMISSION_S)
+    assert record.admission == Admission("a/1", 2, NOW + 31 + books.ADMISSION_S)
 
 
 def test_given_a_joiner_that_never_answers_then_its_admission_ends():
     record = plan(FOUNDED, {0: joined(0), 1: says(1)})
 
-    record = plan(record, {0: joined(0), 1: says(1)}, now=NOW + membership.ADMISSION_S)
+    record = plan(record, {0: joined(0), 1: says(1)}, now=NOW + books.ADMISSION_S)
 
     assert record.admission is None
     assert membership.refusal_of(record, "a/1").reason == "did not answer in time"
@@ -219,7 +220,7 @@ def test_given_many_failures_then_the_wait_has_a_limit(attempt):
     record = plan(record, {0: joined(0), 1: says(1, attempt=attempt, error="no")})
 
     wait = membership.refusal_of(record, "a/1").not_before - NOW
-    assert 30 <= wait <= membership.BACKOFF_LIMIT_S
+    assert 30 <= wait <= books.BACKOFF_LIMIT_S
 
 
 REPORTS = st.dictionaries(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import strategies
 
 import membership
+from edgecloud import books
 from edgecloud.interfaces.cluster_join import (
     Admission,
     ClusterRecord,
@@ -76,7 +77,7 @@ def test_given_two_units_that_wait_when_planned_then_one_is_admitted():
 
     planned = plan(record(member(0)), reports)
 
-    assert planned.admission == Admission("m/1", 1, NOW + membership.ADMISSION_S)
+    assert planned.admission == Admission("m/1", 1, NOW + books.ADMISSION_S)
     assert states(planned) == {"m/0": JOINED, "m/1": JOINING}
 
 
@@ -351,7 +352,7 @@ def test_given_a_unit_that_claims_countless_attempts_when_refused_then_its_wait_
 
     planned = plan(before, {"m/0": report(0), "m/1": refused})
 
-    assert planned.refusals[0].not_before == NOW + membership.BACKOFF_LIMIT_S
+    assert planned.refusals[0].not_before == NOW + books.BACKOFF_LIMIT_S
 
 
 def test_given_a_member_that_died_in_its_turn_when_planned_then_others_may_join_again():
@@ -407,7 +408,7 @@ def test_given_hosted_nodes_that_wait_when_planned_then_they_join_one_at_a_time_
 
     planned = plan(record(member(0)), {"m/0": report(0), "lxd/0": NodeReport(), **waiting})
 
-    assert planned.admission == Admission("lxd/0:1a", 1, NOW + membership.ADMISSION_S)
+    assert planned.admission == Admission("lxd/0:1a", 1, NOW + books.ADMISSION_S)
     assert states(planned) == {"m/0": JOINED, "lxd/0:1a": JOINING}
 
 
