@@ -79,6 +79,8 @@ def settings(
         clock=options.clock,
         modules=options.module_names,
         slots=options.slots,
+        apt=options.apt,
+        metered=options.metered,
         lamp=options.lamp,
         unit=unit,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import package_mirror
+
 SIGNING = ("optional", "required")
 CLOCKS = ("synchronised", "kept")
 
@@ -39,6 +41,11 @@ class NodeOptions:
     slot_boot: str = "/boot/firmware"
     lamp: str = ""
     buffer_mb: int = 512
+    apt_mirror: str = ""
+    apt_suites: str = ""
+    apt_components: str = ""
+    apt_keyring: str = ""
+    metered: bool = False
 
     def __post_init__(self) -> None:
         problems = [
@@ -46,6 +53,7 @@ class NodeOptions:
             *_choice("clock", self.clock, CLOCKS),
             *self._label_problems(),
             *self._slot_problems(),
+            *self._mirror.problems(),
         ]
         problems += [f"modules: {m!r} is no module" for m in self.module_names if _is_odd(m)]
         if self.sign_plans == "required" and not self.signers:
@@ -80,6 +88,17 @@ class NodeOptions:
         if not self.slot_a:
             return {}
         return {"a": self.slot_a, "b": self.slot_b, "boot": self.slot_boot}
+
+    @property
+    def apt(self) -> dict[str, str]:
+        """Where packages come from, as the agent's settings have it; empty for Ubuntu's own."""
+        return self._mirror.place()
+
+    @property
+    def _mirror(self) -> package_mirror.Mirror:
+        return package_mirror.Mirror(
+            self.apt_mirror.strip(), self.apt_suites, self.apt_components, self.apt_keyring.strip()
+        )
 
     def _label_problems(self) -> list[str]:
         found = [

@@ -67,7 +67,7 @@ def _check(context: Context) -> None:
     machine, wanted = context.machine, context.plan.floors
     problem = floors.problem(machine, wanted)
     if not problem and context.node.state is state.State.PREFLIGHT:
-        problem = floors.link_problem(machine, wanted)
+        problem = floors.link_problem(machine, context.settings, wanted)
     if problem:
         raise EffectError(problem)
     _driver(context).check(context)

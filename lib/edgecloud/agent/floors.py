@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecloud import host
 from edgecloud.agent import hardware, paths
+from edgecloud.agent import settings as machine_settings
 from edgecloud.rollout import terms
 
 _MIB = 1024**2
@@ -23,8 +24,11 @@ def problem(machine: host.Host, floors: terms.Floors) -> str:
     return ""
 
 
-def link_problem(machine: host.Host, floors: terms.Floors) -> str:
+def link_problem(
+    machine: host.Host, settings: machine_settings.Settings, floors: terms.Floors
+) -> str:
     """Return why nothing may be fetched over the link that this machine has; empty if it may."""
-    if floors.metered == "forbid" and machine.exists(paths.METERED):
+    is_metered = settings.metered or machine.exists(paths.METERED)
+    if floors.metered == "forbid" and is_metered:
         return "the link is metered"
     return ""

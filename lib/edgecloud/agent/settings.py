@@ -36,6 +36,8 @@ class Settings:
     apt: dict[str, str] = field(default_factory=dict[str, str])
     """Where packages of a moment come from: ``url`` with ``{stamp}``, ``suites``, ``components``,
     ``options``; Ubuntu's own snapshots where nothing is said."""
+    metered: bool = False
+    """Whether what this machine fetches costs somebody money, whatever its own file says."""
     lamp: str = ""
     """The LED that blinks when the agent is at its wit's end."""
 

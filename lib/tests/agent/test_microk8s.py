@@ -1,8 +1,10 @@
 """One node goes up by one minor, or comes back, on simulated machines."""
 
+import dataclasses
+
 import pytest
 
-from edgecloud.agent import exchange, journal, kube, paths
+from edgecloud.agent import exchange, journal, kube, paths, settings
 from edgecloud.rollout import audit, messages, state
 from edgelab import pi
 
@@ -314,6 +316,17 @@ def test_given_a_metered_link_when_prepared_then_the_plan_decides(pair, metered,
 
     assert pair.node(1).state is ends
     assert bool(pair.host(1).glob(f"{paths.STAGING}/*/*.snap")) is (ends is State.WAITING)
+
+
+def test_given_a_machine_said_to_be_metered_when_prepared_then_nothing_is_fetched(pair):
+    known = settings.read(pair.host(1))
+    settings.write(pair.host(1), dataclasses.replace(known, metered=True))
+
+    pair.order(1, "prepare", pair.plan())
+    pair.wake(1)
+
+    assert pair.node(1).state is State.FAILED_SAFE
+    assert pair.node(1).reason == "the link is metered"
 
 
 def test_given_a_link_that_became_metered_when_granted_then_what_is_staged_is_installed(pair):

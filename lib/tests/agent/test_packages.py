@@ -1,8 +1,10 @@
 """The packages of one moment on a simulated machine, with power cut at every command."""
 
+import dataclasses
+
 import pytest
 
-from edgecloud.agent import journal, packages, quiet
+from edgecloud.agent import journal, packages, quiet, settings
 from edgecloud.rollout import audit, state
 from edgelab import pi
 from edgelab.pi import apt
@@ -164,3 +166,16 @@ def test_given_a_power_cut_at_every_command_when_power_returns_then_it_always_en
         assert packages.held(site.host(0)) == []
         assert audit.first_bad(journal.chain(site.host(0))) is None
     assert number >= 8
+
+
+def test_given_a_mirror_when_prepared_then_apt_is_sent_there_and_nowhere_else(debian):
+    known = settings.read(debian.host(0))
+    place = {"url": "copy:/media/{stamp}", "suites": "./", "components": ""}
+    settings.write(debian.host(0), dataclasses.replace(known, apt=place))
+
+    debian.order(0, "prepare", os_plan(debian), part=PART)
+    debian.wake(0)
+
+    assert debian.node(0).state is State.WAITING
+    written = debian.host(0).read(f"{packages.FOLDER}/new/sources.list")
+    assert written == f"deb [signed-by={packages.KEYRING}] copy:/media/{STAMP} ./\n"

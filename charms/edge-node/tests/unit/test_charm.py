@@ -49,6 +49,27 @@ def test_given_a_worker_when_told_then_the_agent_knows_its_place(node):
     assert known.kubeconfig == "/root/k"
 
 
+def test_given_a_mirror_and_a_metered_link_when_told_then_the_agent_knows_both(node):
+    node.config = {"apt-mirror": "http://10.0.0.5/{stamp}", "metered": True}
+
+    node.runs(WORKER).event("config_changed")
+
+    known = settings.read(node.host)
+    assert (known.apt, known.metered) == ({"url": "http://10.0.0.5/{stamp}"}, True)
+
+
+def test_given_a_wrong_mirror_when_told_then_the_former_one_stays_and_it_is_said(node):
+    node.config = {"apt-mirror": "http://10.0.0.5/{stamp}"}
+    node.runs(WORKER).event("config_changed")
+    node.config = {"apt-mirror": "http://10.0.0.5/"}
+
+    node.event("config_changed")
+
+    assert settings.read(node.host).apt == {"url": "http://10.0.0.5/{stamp}"}
+    assert node.status.name == "blocked"
+    assert "{stamp}" in node.status.message
+
+
 def test_given_an_order_when_told_then_it_lies_in_the_inbox_of_root_alone(node):
     node.runs(WORKER).order("prepare").event()
 

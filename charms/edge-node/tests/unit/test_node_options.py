@@ -60,3 +60,54 @@ def test_given_modules_when_read_then_they_are_named_as_the_kernel_does():
     assert NodeOptions(modules="br-netfilter, vxlan,vxlan").module_names == (
         "br_netfilter", "vxlan",
     )  # fmt: skip
+
+
+def test_given_no_mirror_when_read_then_the_agent_goes_to_ubuntu():
+    assert NodeOptions().apt == {}
+
+
+def test_given_a_mirror_when_read_then_the_agent_is_told_only_what_was_said():
+    options = NodeOptions(apt_mirror="http://10.0.0.5/ubuntu/{stamp}", apt_suites="noble  noble-x")
+
+    assert options.apt == {"url": "http://10.0.0.5/ubuntu/{stamp}", "suites": "noble noble-x"}
+
+
+def test_given_a_folder_of_packages_when_read_then_it_has_no_components():
+    options = NodeOptions(
+        apt_mirror="copy:/media/{stamp}", apt_suites="./", apt_keyring="/etc/apt/keyrings/a.gpg"
+    )
+
+    assert options.apt == {
+        "url": "copy:/media/{stamp}",
+        "suites": "./",
+        "components": "",
+        "options": "signed-by=/etc/apt/keyrings/a.gpg",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"apt_mirror": "10.0.0.5/{stamp}"}, "apt-mirror: must be an address"),
+        ({"apt_mirror": "file:/media/{stamp}"}, "apt-mirror: must be an address"),
+        ({"apt_mirror": "http:///{stamp}"}, "apt-mirror: must be an address"),
+        ({"apt_mirror": "http://[::1/{stamp}"}, "apt-mirror: must be an address"),
+        ({"apt_mirror": "http://a/{stamp} evil main"}, "apt-mirror: must be an address"),
+        ({"apt_mirror": "http://a/ubuntu"}, "apt-mirror: must have {stamp}"),
+        ({"apt_mirror": "https://me:secret@a/{stamp}"}, "holds a password"),
+        ({"apt_suites": "noble ]"}, "apt-suites: ']' is no name"),
+        ({"apt_suites": "./ noble"}, "with a slash at the end of each, or of none"),
+        ({"apt_suites": "./", "apt_components": "main"}, "leave it empty"),
+        ({"apt_keyring": "keys.gpg"}, "apt-keyring: must be the absolute path"),
+        ({"apt_keyring": "/a trusted=yes"}, "apt-keyring: must be the absolute path"),
+    ],
+)
+def test_given_a_mirror_that_apt_cannot_use_when_read_then_it_is_said_why(options, said):
+    found = "; ".join(problems(**options))
+
+    assert said in found
+    assert "secret" not in found
+
+
+def test_given_components_on_two_lines_when_read_then_no_line_of_sources_is_smuggled_in():
+    assert NodeOptions(apt_components="main\ndeb").apt == {"components": "main deb"}
