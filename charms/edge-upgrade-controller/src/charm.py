@@ -101,7 +101,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         decided = coordination.decide(led, sight, self._now)
         self._write(self._with_source(decided.books))
         self._publish(decided.books)
-        self._wake_up_later(decided.books)
+        self._wake_up_later(decided.books, sight)
 
     def _with_source(self, books: site_books.Books) -> site_books.Books:
         """Note that the option says just what was accepted, if so: it is not parsed again then."""
@@ -136,14 +136,16 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
                 text, books.signature, orders, rollout.members, standing=self._standing
             )
 
-    def _wake_up_later(self, books: site_books.Books) -> None:
-        """Run this charm again when time alone may have changed something."""
-        after_s = coordination.wake_after_s(books, self._now)
-        if after_s is None:
-            return
+    def _wake_up_later(self, books: site_books.Books, sight: ledger.Sight) -> None:
+        """Run this charm again when time alone may have changed something, and not before."""
+        after_s = coordination.wake_after_s(books, sight, self._now)
         name = f"edge-upgrade-controller-{self.unit.name.replace('/', '-')}"
         try:
-            systemd.arm(self._host, name, after_s, systemd.dispatch_command(self.unit.name))
+            # One that is armed already may come too late, or for nothing.
+            systemd.disarm(self._host, name)
+            if after_s is not None:
+                command = systemd.dispatch_command(self.unit.name)
+                systemd.arm(self._host, name, after_s, command)
         except (failures.WorkloadError, OSError) as e:
             logger.warning("no wake-up but update-status: %s", e)
 

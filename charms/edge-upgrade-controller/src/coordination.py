@@ -7,14 +7,10 @@ from dataclasses import dataclass, replace
 
 import books as site_books
 from edgecloud.interfaces import node_upgrade
-from edgecloud.rollout import audit, intent, inventory, ledger, plan, site, window
+from edgecloud.rollout import audit, intent, inventory, ledger, plan, site, wake
 
 Books = site_books.Books
 Phase = ledger.Phase
-
-ROUND_S = 60
-"""How often an unfinished rollout is looked at, besides whenever a node says something."""
-LONGEST_S = 3600
 
 
 @dataclass(frozen=True)
@@ -170,17 +166,9 @@ def may_grant(books: Books) -> bool:
     )
 
 
-def wake_after_s(books: Books, now: int) -> int | None:
+def wake_after_s(books: Books, sight: ledger.Sight, now: int) -> int | None:
     """Return when to look again if nobody says anything before; None if there is no need."""
-    rollout, accepted = books.rollout, books.accepted
-    if rollout is None or accepted is None or not is_under_way(books):
+    if books.rollout is None or books.accepted is None:
         return None
-    busy = any(entry.holds_slot for entry in rollout.entries.values())
-    if rollout.phase is Phase.SCHEDULED:
-        return max(ROUND_S, min(LONGEST_S, accepted.not_before - now))
-    if rollout.paused and not busy:
-        return None
-    if busy or window.remaining(accepted.calendar, now):
-        return ROUND_S
-    opens = window.next_fit(accepted.calendar, now, 1)
-    return max(ROUND_S, min(LONGEST_S, (opens or now) - now))
+    moment = wake.next_wake(ledger.Site(books.rollout, sight), books.accepted, now)
+    return None if moment is None else moment - now

@@ -60,13 +60,11 @@ def look(
     missing = {each.node: each for each in view.missing} if view else {}
     # Whoever of the plan is not heard at all is counted by the plan's own rule for absence.
     unready = {name for name, each in missing.items() if each.heard or name not in rollout.entries}
-    nodes = [name for name, member in rollout.members.items() if member.version]
     foreign = [f"{name}: {each.foreign}" for name, each in sorted(said.items()) if each.foreign]
     return ledger.Sight(
         reports={name: report for name, report in heard.items() if report},
-        # Without a view nobody knows who serves; then nobody may be disturbed.
-        unready=frozenset(unready if view else nodes),
-        blind=view is None and bool(nodes),
+        unready=frozenset(unready),
+        blind=view is None and any(member.version for member in rollout.members.values()),
         silent={name: each.since for name, each in missing.items() if not each.heard},
         voters=frozenset(view.voters if view else ()),
         answering=frozenset(view.answering if view else ()),

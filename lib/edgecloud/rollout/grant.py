@@ -158,12 +158,23 @@ def upgrade_blockers(account: Account) -> list[str]:
         found.append(f"wave {rollout.wave} of step {rollout.step} needs an approval")
     found += gate_blockers(account.site, accepted, "before")
     found += gate_blockers(account.site, accepted, "continuous")
-    limit = accepted.limits.unhealthy_percent
+    return [*found, *unhealthy_blockers(account)]
+
+
+def unhealthy_blockers(account: Account) -> Iterable[str]:
+    """Yield whether too much of the site is away, which no rollout should add to."""
     if account.site.sight.blind:
-        found.append("nodes unknown: no control plane has told of the cluster lately")
-    elif len(account.taken) * 100 > limit * max(1, len(rollout.members)) and account.total > 2:
-        found.append(f"more than {limit} % of the nodes are unavailable")
-    return found
+        yield "nodes unknown: no control plane has told of the cluster lately"
+        return
+    limit, total = account.accepted.limits.unhealthy_percent, len(account.site.rollout.members)
+    most = limit * max(1, total)
+    if len(account.taken) * 100 <= most or account.total <= 2:
+        return
+    unheard = account.taken - set(account.site.sight.reports) - set(account.site.sight.silent)
+    if (len(account.taken) - len(unheard)) * 100 > most:
+        yield f"more than {limit} % of the nodes are unavailable"
+    else:  # Nobody knows of those yet whether they are well.
+        yield f"nothing was heard yet of {_few(unheard)}"
 
 
 def too_many_failures(rollout: ledger.Rollout, accepted: plan.Plan) -> str:

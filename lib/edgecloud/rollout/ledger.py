@@ -119,9 +119,10 @@ class Sight:
 
     reports: Mapping[str, messages.Report] = field(default_factory=dict[str, messages.Report])
     unready: frozenset[str] = frozenset()
-    """Nodes that are not Ready for any cause, as the cluster sees them; and those that may be."""
+    """Nodes that are not Ready for any cause, as the cluster sees them."""
     blind: bool = False
-    """Whether nobody told of the cluster lately, so that all its nodes are merely unknown."""
+    """Whether nobody told of the cluster lately, so that all its nodes are merely unknown; then
+    none is upgraded, and those that go back do so within the budget."""
     silent: Mapping[str, int] = field(default_factory=dict[str, int])
     """Nodes that cannot be heard, and since when."""
     voters: frozenset[str] = frozenset()

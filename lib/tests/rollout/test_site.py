@@ -283,3 +283,29 @@ def test_given_a_step_of_one_node_that_is_away_when_its_grace_is_over_then_the_o
         rollout = site.decide(ledger.Site(rollout, sight), accepted, now).rollout
 
     assert (rollout.phase, rollout.step) == (ledger.Phase.ACTIVE, 1)
+
+
+def test_given_nothing_known_of_the_cluster_when_decided_then_it_holds_and_says_so():
+    scene = Scene()
+    scene.sight = replace(scene.sight, blind=True)
+
+    found = scene.all_wait()
+
+    assert found.granted == ()
+    told = "nodes unknown: no control plane has told of the cluster lately"
+    assert found.waiting == {"a": (told,)}
+
+
+def test_given_nodes_that_were_not_heard_yet_when_decided_then_they_do_not_count_as_away():
+    scene = Scene()
+    scene.say("a", Status.WAITING)
+
+    assert scene.decide(60).waiting == {"a": ("nothing was heard yet of b, c",)}
+
+
+def test_given_nodes_that_are_away_when_decided_then_the_site_is_called_unwell():
+    scene = Scene()
+    scene.sight = replace(scene.sight, silent={"b": 0, "c": 0})
+    scene.say("a", Status.WAITING)
+
+    assert scene.decide(60).waiting == {"a": ("more than 40 % of the nodes are unavailable",)}

@@ -302,13 +302,45 @@ def test_given_two_nodes_of_one_name_when_looked_at_then_it_is_blocked(site):
     assert site.status == testing.BlockedStatus("pi-0 is the name of 2 nodes")
 
 
-def test_given_a_rollout_under_way_when_decided_then_a_wake_up_is_armed(site):
+def armed(site):
+    """The wake-ups that were armed, as systemd was asked for them."""
+    found = [call.argv for call in site.world.calls if "/usr/bin/systemd-run" in call.argv]
+    return [next(w for w in words if w.startswith("--on-active")) for words in found]
+
+
+def test_given_a_grant_when_decided_then_it_wakes_when_the_grant_ends_and_not_each_minute(site):
     site.start()
+    site.obey()
+    site.event()
 
-    armed = [call for call in site.world.calls if "--on-active=60s" in call.argv]
+    assert site.granted() == ["pi-0"]
+    assert armed(site)[-1] == "--on-active=900s"
+    assert "edge-upgrade-controller/0" in site.world.calls[-1].argv
 
-    assert len(armed) == 1
-    assert "edge-upgrade-controller/0" in armed[0].argv
+
+def test_given_a_wake_up_that_is_far_away_when_it_comes_sooner_then_it_is_armed_anew(site):
+    site.start(windows=[{"start": "09:00", "length": "4h", "tz": "UTC"}])
+    site.event()
+    site.actors["pi-1"].heard = False
+    site.clock.advance(90)
+
+    site.event()
+
+    assert armed(site)[-2:] == ["--on-active=3600s", "--on-active=840s"]
+    timers = site.world.machines["0"].timers
+    assert [name for name in timers if name.startswith("edge-upgrade-controller")] == [
+        "edge-upgrade-controller-edge-upgrade-controller-0.timer"
+    ]
+
+
+def test_given_an_ended_plan_when_decided_then_no_wake_up_is_left(site):
+    digest = site.start()
+    site.act("abort", plan_digest=digest, mode="hold")
+
+    site.rounds()
+
+    timers = site.world.machines["0"].timers
+    assert not [name for name in timers if name.startswith("edge-upgrade-controller")]
 
 
 def test_given_a_machine_without_timers_when_decided_then_the_hook_still_succeeds(site):
@@ -395,3 +427,20 @@ def test_given_an_accepted_plan_when_its_text_changes_then_what_is_wrong_is_said
     site.event("config_changed")
 
     assert "colour: unknown field" in site.status.message
+
+
+def test_given_a_plan_just_started_when_no_plane_has_told_of_the_cluster_then_it_holds_quietly(
+    site,
+):
+    site.view = False
+    site.start()
+
+    site.obey().event()
+
+    assert site.granted() == []
+    assert site.status == testing.ActiveStatus(
+        "canary: 0 of 1 done, waiting: nodes unknown: no control plane has told of the cluster lately"
+    )
+
+    site.view = True
+    assert site.event().granted() == ["pi-0"]

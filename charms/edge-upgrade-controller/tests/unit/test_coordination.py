@@ -9,7 +9,7 @@ import books
 import coordination
 import sighting
 from edgecloud.interfaces.node_upgrade import ClusterView, Machine, Missing, NodeReport
-from edgecloud.rollout import intent
+from edgecloud.rollout import inventory
 
 NOW = sites.START
 HOUR = 3600
@@ -26,40 +26,29 @@ def report(name, **changes):
     return NodeReport(**{**plain, **changes})
 
 
-def test_given_no_plan_when_it_would_sleep_then_it_needs_no_wake_up():
-    assert coordination.wake_after_s(books.Books(), NOW) is None
+def after_s(kept, members):
+    return coordination.wake_after_s(kept, sight(members), NOW)
+
+
+def test_given_no_plan_when_it_would_sleep_then_it_needs_no_wake_up(members):
+    assert after_s(books.Books(), members) is None
 
 
 @pytest.mark.parametrize(
     ("changes", "seconds"),
     [
         ({"not-before": NOW + 120}, 120),
-        ({"not-before": NOW + 90 * 24 * HOUR}, HOUR),
-        ({}, 60),
+        ({"not-before": NOW + 90 * 24 * HOUR, "offline": {"grace": "2h"}}, HOUR),
     ],
 )
 def test_given_a_plan_that_waits_when_it_would_sleep_then_it_wakes_in_time(
     members, changes, seconds
 ):
-    assert coordination.wake_after_s(begun(members, **changes), NOW) == seconds
+    assert after_s(begun(members, **changes), members) == seconds
 
 
-def test_given_a_closed_window_when_it_would_sleep_then_it_wakes_when_one_opens(members):
-    windows = [{"start": "08:20", "length": "4h", "tz": "UTC"}]
-    kept = coordination.decide(begun(members, windows=windows), sight(members), NOW).books
-
-    assert coordination.wake_after_s(kept, NOW) == 20 * 60
-
-
-def test_given_a_paused_plan_when_it_would_sleep_then_it_waits_for_the_operator(members):
-    kept = coordination.decide(begun(members), sight(members), NOW).books
-    paused = coordination.change(kept, intent.pause(kept.rollout, ""), NOW, cause="test")
-
-    assert coordination.wake_after_s(paused, NOW) is None
-
-
-def sight(members):
-    return sighting.look({}, begun(members).rollout, {}, NOW)
+def sight(members, at=NOW):
+    return sighting.look({}, begun(members).rollout, {}, at)
 
 
 def test_given_no_rollout_when_decided_then_the_books_stay_as_they_are():
@@ -71,9 +60,19 @@ def test_given_an_old_view_when_looked_at_then_nobody_is_known_to_serve(members)
 
     found = sighting.look({"a/0": report("pi-0", cluster=old)}, begun(members).rollout, {}, NOW)
 
-    assert found.unready == {"pi-0", "pi-1", "pi-2"}
+    assert found.unready == frozenset()
     assert found.blind
     assert found.answering == frozenset()
+
+
+def test_given_a_site_without_kubernetes_when_looked_at_then_no_view_is_waited_for():
+    lxd = Machine(lxd=True)
+    reports = {"a/0": report("pi-0", machine=lxd)}
+    found = inventory.freeze([inventory.Member("pi-0", lxd=True)])
+    accepted = sites.accepted(targets={"lxd": {"revision": {"arm64": 5}}})
+    kept = coordination.accept(books.Books(), accepted, found, NOW)
+
+    assert not sighting.look(reports, kept.rollout, {}, NOW).blind
 
 
 def test_given_two_views_when_looked_at_then_the_newest_counts(members):
