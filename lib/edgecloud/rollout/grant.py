@@ -47,6 +47,10 @@ class Account:
     skews: dict[tuple[str, skew.Minor, skew.Minor], str] = field(
         default_factory=dict[tuple[str, skew.Minor, skew.Minor], str]
     )
+    alike: dict[tuple[str, str, skew.Minor | None, int], list[str]] = field(
+        default_factory=dict[tuple[str, str, skew.Minor | None, int], list[str]]
+    )
+    """What stands against each node of a domain, role, minor and step that nothing sets apart."""
     common: dict[bool, list[str]] = field(default_factory=dict[bool, list[str]])
     """What stands against upgrading any node (False), and against taking any back (True)."""
 
@@ -57,6 +61,7 @@ class Account:
             self.taken.add(name)
             self.full = ""
             self.domains[waves.domain_of(member)] += 1
+        self.alike.clear()
         self.disturbed.add(name)
         if target:
             self.fleet[member.role, target] += 1
@@ -67,23 +72,24 @@ def open_account(
     site: ledger.Site, accepted: plan.Plan, entries: ledger.Entries, now: int
 ) -> Account:
     """Count everything once, so that each candidate costs the same however large the site is."""
-    rollout = site.rollout
+    rollout, reports = site.rollout, site.sight.reports
     account = Account(site, accepted, now, entries)
     for name, member in rollout.members.items():
         entry = entries.get(name)
         if entry and entry.released:
             continue
+        report = reports.get(name)
         current = minor_of(site, name)
         if current:
             account.fleet[member.role, current] += 1
-        in_use = entry is not None and entry.holds_slot
-        if in_use or is_disturbed(site, name):
+        in_use = entry is not None and entry.granted != messages.NEVER
+        if in_use or (report is not None and report.status in messages.DISRUPTED):
             target = skew.parse(_step_of(rollout, entry).version) if entry else None
             account.take(name, target)
         elif is_down(site, accepted, name, entry, now):
             account.taken.add(name)
             account.domains[waves.domain_of(member)] += 1
-        if entry and is_plane_left(rollout, name, entry):
+        if member.role == skew.CONTROL_PLANE and entry and is_plane_left(rollout, name, entry):
             account.planes_left += 1
     account.window_s = window.remaining(accepted.calendar, now)
     account.total = len(entries)
@@ -92,12 +98,6 @@ def open_account(
     account.common[True] = site_blockers(site, accepted, now)
     account.common[False] = account.common[True] + upgrade_blockers(account)
     return account
-
-
-def is_disturbed(site: ledger.Site, name: str) -> bool:
-    """Return whether a node says that an upgrade is at work on it."""
-    report = site.sight.reports.get(name)
-    return report is not None and report.status in messages.DISRUPTED
 
 
 def is_down(
@@ -109,6 +109,8 @@ def is_down(
         return True
     if entry is None:
         return False  # Not part of the plan: the cluster says whether it is ready.
+    if report is not None and name not in site.sight.silent:
+        return False
     silent_s = listen.silent_for(site, name, now)
     return silent_s >= 0 and (silent_s < accepted.offline.grace_s or counts_offline(accepted))
 
@@ -180,9 +182,11 @@ def unhealthy_blockers(account: Account) -> Iterable[str]:
 def too_many_failures(rollout: ledger.Rollout, accepted: plan.Plan) -> str:
     """Return which threshold the failures have reached; empty if none."""
     rule = accepted.abort
-    names = [name for name, entry in sorted(rollout.entries.items()) if entry.failed]
-    failed = len(names)
-    executed = failed + sum(entry.step > rollout.step for entry in rollout.entries.values())
+    names = sorted(name for name, entry in rollout.entries.items() if entry.failed)
+    failed, step = len(names), rollout.step
+    if not failed:
+        return ""
+    executed = failed + sum(entry.step > step for entry in rollout.entries.values())
     if failed >= rule.node_failures:
         who = ", ".join(names) if failed <= 3 else f"{failed} nodes"
         return f"{who} failed, and the plan allows {rule.node_failures - 1 or 'none'}"
@@ -227,38 +231,56 @@ def node_blockers(account: Account, name: str, step: route.Step, *, back: bool) 
     entry, report = account.entries[name], account.site.sight.reports.get(name)
     if report is None or name in account.site.sight.silent:
         return ["it is not heard"]
-    found = list(_own_blockers(account, name, entry, report, back=back))
+    found = _own_blockers(account, name, entry, report, back=back)
     if step.together:
         return found
-    return found + [
-        problem
-        for problem in (
-            budget_blocker(account, name),
-            domain_blocker(account, name),
-            quorum_blocker(account, name),
-            order_blocker(account, name, step, back=back),
-            skew_blocker(account, name, step, back=back),
-        )
-        if problem
-    ]
+    return found + shared_blockers(account, name, step, back=back)
+
+
+def shared_blockers(account: Account, name: str, step: route.Step, *, back: bool) -> list[str]:
+    """Return what stands against one node because of the others; once for all who are alike."""
+    member, site = account.site.rollout.members[name], account.site
+    is_apart = name in account.voters or name in account.taken or name == site.sight.leader
+    if back or is_apart or member.coordinator:
+        return _shared(account, name, step, back=back)
+    kind = (member.domain, member.role, minor_of(site, name), step.index)
+    found = account.alike.get(kind)
+    if found is None:
+        account.alike[kind] = found = _shared(account, name, step, back=back)
+    return found
+
+
+def _shared(account: Account, name: str, step: route.Step, *, back: bool) -> list[str]:
+    among = (
+        budget_blocker(account, name),
+        domain_blocker(account, name),
+        quorum_blocker(account, name),
+        order_blocker(account, name, step, back=back),
+        skew_blocker(account, name, step, back=back),
+    )
+    return [problem for problem in among if problem]
 
 
 def _own_blockers(
     account: Account, name: str, entry: ledger.Entry, report: messages.Report, *, back: bool
-) -> Iterable[str]:
-    member = account.site.rollout.members[name]
-    needed_s = route.duration_s(account.accepted, member)
+) -> list[str]:
+    found: list[str] = []
     if report.vetoed:
-        yield "vetoed on the node"
+        found.append("vetoed on the node")
     if not back and (report.status is not Status.WAITING or report.seen < entry.stamp):
-        yield f"it is {report.status.value}" + (f": {report.reason}" if report.reason else "")
+        found.append(
+            f"it is {report.status.value}" + (f": {report.reason}" if report.reason else "")
+        )
     if not back and (not report.ready or name in account.site.sight.unready):
-        yield "it is not ready"
-    same = messages.Verb.ROLL_BACK if back else messages.Verb.GRANT
-    if entry.verb is same and account.now < entry.expires:
-        yield "its last grant is not over"
+        found.append("it is not ready")
+    if account.now < entry.expires:
+        same = messages.Verb.ROLL_BACK if back else messages.Verb.GRANT
+        if entry.verb is same:
+            found.append("its last grant is not over")
+    needed_s = route.duration_s(account.accepted, account.site.rollout.members[name])
     if account.window_s < needed_s:
-        yield f"needs {needed_s} s of a window with {account.window_s} s left"
+        found.append(f"needs {needed_s} s of a window with {account.window_s} s left")
+    return found
 
 
 def budget_blocker(account: Account, name: str) -> str:

@@ -85,6 +85,13 @@ class Entry:
 Entries = Mapping[str, Entry]
 
 
+def altered(entry: Entry, changes: Mapping[str, Any]) -> Entry:
+    """Return what ``replace`` returns, in a tenth of the time: a site may have a thousand."""
+    after = object.__new__(Entry)
+    vars(after).update(vars(entry), **changes)
+    return after
+
+
 @dataclass(frozen=True)
 class Rollout:
     """What the coordinator remembers; a new leader goes on from here."""

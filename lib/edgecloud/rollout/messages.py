@@ -85,7 +85,7 @@ class Report:
 
     def is_about(self, digest: str, part: str) -> bool:
         """Return whether it speaks of this step of this plan."""
-        return (self.digest, self.part) == (digest, part)
+        return self.digest == digest and self.part == part
 
 
 def write(message: Order | Report) -> dict[str, Any]:

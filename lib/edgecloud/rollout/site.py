@@ -116,7 +116,7 @@ class _Desk:
 def _take_back(desk: _Desk) -> None:
     """Withdraw every grant that nobody has taken up and that should stand no longer."""
     for name, entry in desk.entries.items():
-        if not entry.holds_slot or entry.verb not in GRANTS:
+        if entry.granted == messages.NEVER or entry.released or entry.verb not in GRANTS:
             continue
         report = desk.site.sight.reports.get(name)
         is_taken_up = report is not None and report.seen >= entry.granted
@@ -143,9 +143,10 @@ def _prepare(desk: _Desk, accepted: plan.Plan) -> None:
     ahead = desk.rollout.waves[desk.rollout.wave : desk.rollout.wave + 2]
     for name in [*(name for wave in ahead for name in wave), *_late(desk, accepted)]:
         entry = desk.entries[name]
+        if entry.verb is not None and entry.order_step == entry.step:
+            continue  # It has its order.
         is_due = entry.step <= desk.rollout.step and entry.step < len(desk.rollout.steps)
-        is_new = entry.verb is None or entry.order_step != entry.step
-        if is_due and is_new and not entry.is_out:
+        if is_due and not entry.is_out:
             desk.issue(name, Verb.PREPARE, step=entry.step)
 
 
@@ -156,8 +157,8 @@ def _late(desk: _Desk, accepted: plan.Plan) -> list[str]:
     return [
         name
         for name, entry in desk.entries.items()
-        if progress.is_owed(rollout, entry)
-        and (entry.step < rollout.step or (entry.step == rollout.step and name in passed))
+        if (entry.step < rollout.step or (entry.step == rollout.step and name in passed))
+        and progress.is_owed(rollout, entry)
         and (accepted.offline.late_join == "next-window" or entry.token)
         and name in desk.site.sight.reports
     ]

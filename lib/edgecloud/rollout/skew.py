@@ -7,10 +7,10 @@ minor ever skipped.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
@@ -19,8 +19,7 @@ OLD_KUBELET_LAG = 2  # Kubelets before 1.25 were tested against two minors only.
 PATTERN = re.compile(r"v?(\d{1,3})\.(\d{1,4})(?:\.\d+)?(?:[-+~].*)?")
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Minor:
+class Minor(NamedTuple):
     """A minor release, such as 1.34."""
 
     major: int
