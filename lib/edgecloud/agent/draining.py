@@ -1,8 +1,9 @@
 """Move the pods of this node elsewhere, as far as the plan lets what protects them be overruled.
 
 A budget that never yields, or a pod that nobody would start again, blocks; only ``evict-force``
-removes them. What the plan itself says to keep, data in an ``emptyDir`` or on a disk of this node,
-no policy removes: the drain fails, and the plan's ``on-block`` says what follows.
+removes them, and on a worker only the latter. What the plan itself says to keep, data in an
+``emptyDir`` or on a disk of this node, no policy removes: the drain fails, and the plan's
+``on-block`` says what follows.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _drain(
         grace_s=policy.grace_s,
         delete_local=policy.empty_dir == "delete",
         force=force,
-        evict=not force,
+        # A worker's account may delete no pods: there a budget still has the last word.
+        evict=not force or settings.worker,
     )
 
 

@@ -80,6 +80,8 @@ class Report:
     version: str = ""
     vetoed: bool = False
     reason: str = ""
+    aborts: bool = False
+    """Whether its pods did not yield, and the plan says that this ends it for all."""
     head: str = ""
     """The last hash of its audit chain."""
 

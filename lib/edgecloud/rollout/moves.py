@@ -51,7 +51,7 @@ def arrive(node: Node) -> Node:
         node, state=node.outcome, back=False, cordon=state.Cordon.NONE, isolated=False
     )
     if landed.state is State.IDLE:
-        return replace(landed, work=None, target="", prior="", token=0, drains=0)
+        return replace(landed, work=None, target="", prior="", token=0, drains=0, aborts=False)
     return replace(landed, alive_s=0) if landed.state is State.SOAKING else landed
 
 

@@ -218,7 +218,8 @@ def _blocked(node: Node, reason: str) -> Node:
         return moves.uncordon(undone, State.SKIPPED, reason)
     if node.work and node.work.on_block == "wait" and drains < MOST_DRAINS:
         return moves.uncordon(undone, State.WAITING, reason)
-    return moves.uncordon(undone, State.FAILED_SAFE, reason)
+    aborts = node.work is not None and node.work.on_block == "abort"
+    return moves.uncordon(replace(undone, aborts=aborts), State.FAILED_SAFE, reason)
 
 
 def _ticked(node: Node, event: state.Ticked) -> Node:

@@ -80,6 +80,7 @@ def _take_up(node: Node, work: route.Work, order: messages.Order) -> Node:
         target=work.target,
         prior="",
         drains=0,
+        aborts=False,
         reason="",
         generations=tuple(known.items())[-REMEMBERED_PLANS:],
     )
@@ -103,7 +104,7 @@ def _retry(node: Node, order: messages.Order) -> Node:
     """Try a step again because an operator said so, once for each token."""
     if node.state not in RETRIABLE:
         return replace(node, token=order.token)
-    again = replace(_unburnt(node), token=order.token, drains=0, prior="")
+    again = replace(_unburnt(node), token=order.token, drains=0, aborts=False, prior="")
     return moves.uncordon(again, State.PREFLIGHT)
 
 

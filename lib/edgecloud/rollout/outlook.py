@@ -87,12 +87,21 @@ def risks(
         yield "windows: nodes may be disturbed at any hour"
     if accepted.drain.on_block == "evict-force":
         yield "drain: pods that do not yield are removed, whatever protects them"
+        yield from _budget_risks(chosen)
     kubernetes = accepted.targets.kubernetes
     if kubernetes and kubernetes.unpinned == "allow":
         yield "kubernetes: the channel decides which build comes, node by node"
     voters = [member for member in chosen.values() if member.voter]
     yield from _quorum_risks(accepted, len(voters))
     yield from no_ways_back(accepted, chosen, steps)
+
+
+def _budget_risks(chosen: inventory.Inventory) -> Iterator[str]:
+    workers = [n for n, each in chosen.items() if each.version and each.role == skew.WORKER]
+    if workers:
+        more = f" and {len(workers) - 3} more" if len(workers) > 3 else ""
+        named = ", ".join(workers[:3]) + more
+        yield f"drain: budgets are not overruled on workers, which may not delete pods: {named}"
 
 
 def no_ways_back(

@@ -52,6 +52,15 @@ def failing_gate(site: ledger.Site, accepted: plan.Plan) -> str:
     return ""
 
 
+def drain_problem(site: ledger.Site) -> str:
+    """Return which node's pods did not yield where the plan says that this ends it."""
+    for name, report in site.sight.reports.items():
+        entry = site.rollout.entries.get(name)
+        if report.aborts and entry is not None and entry.failed and not entry.released:
+            return f"{name} could not be drained: {report.reason}"
+    return ""
+
+
 def is_quiet(rollout: Rollout) -> bool:
     """Return whether no node is disturbed, may be, or waits to go back."""
     return not any(
@@ -158,7 +167,11 @@ def _scheduled(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
 
 def _active(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
     rollout = site.rollout
-    reason = grant.too_many_failures(rollout, accepted) or failing_gate(site, accepted)
+    reason = (
+        drain_problem(site)
+        or grant.too_many_failures(rollout, accepted)
+        or failing_gate(site, accepted)
+    )
     if reason:
         return abort(rollout, accepted.abort.on_abort, Phase.HELD, reason)
     if now >= accepted.expires:

@@ -164,6 +164,8 @@ class Node:
     prior: str = ""
     boot: str = ""
     drains: int = 0
+    aborts: bool = False
+    """Whether pods that did not yield end the plan, as that says."""
     alive_s: int = 0
     isolated: bool = False
     vetoed: bool = False
@@ -243,6 +245,7 @@ def report(node: Node, facts: Facts, head: str = "") -> messages.Report:
         version=facts.version,
         vetoed=node.vetoed,
         reason=node.reason,
+        aborts=node.aborts,
         head=head,
     )
 

@@ -183,6 +183,9 @@ def _holding(judged: Judged) -> Iterator[str]:
     failed = sum(e.failed for e in judged.rollout.entries.values())
     if judged.ups and failed >= accepted.abort.node_failures:
         yield "I19 granted although too many failed"
+    ended = [n for n, r in sight.reports.items() if r.aborts and r.status is Status.FAILED]
+    if any(judged.rollout.entries[n].failed for n in ended if n in judged.rollout.entries):
+        yield "I19 granted although a drain ended the plan"
     asked = [g.name for g in accepted.gates if "before" in g.when and g.on_unknown == "block"]
     if judged.ups and any(sight.gates.get(g) is not ledger.Verdict.PASS for g in asked):
         yield "I20 granted while a gate did not pass"

@@ -1,10 +1,11 @@
 """What a drain moves, what it leaves alone, and what follows when a pod does not yield."""
 
+import dataclasses
 import json
 
 import pytest
 
-from edgecloud.agent import kube
+from edgecloud.agent import kube, settings
 from edgecloud.rollout import state
 
 State = state.State
@@ -104,6 +105,20 @@ def test_given_leave_to_force_when_a_budget_never_yields_then_it_is_overruled_on
     orderly, forced = words_of_drain(stuck)
     assert "--disable-eviction" not in orderly
     assert {"--disable-eviction", "--force"} <= set(forced)
+
+
+def test_given_a_worker_when_forced_then_its_account_evicts_and_budgets_still_hold(stuck):
+    known = settings.read(stuck.host(1))
+    settings.write(stuck.host(1), dataclasses.replace(known, worker=True))
+
+    found = upgrade(stuck, **{"on-block": "evict-force"})
+
+    assert found.state is State.FAILED_SAFE
+    assert "disruption budget" in found.reason
+    _, forced = words_of_drain(stuck)
+    assert "--force" in forced
+    assert "--disable-eviction" not in forced
+    assert not stuck.kube(1).cordoned
 
 
 def test_given_a_pod_that_nobody_would_start_again_when_not_forced_then_it_stays(trio):

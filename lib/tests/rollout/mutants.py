@@ -302,6 +302,19 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "I19",
+        "goes on where a drain ends the plan",
+        put(progress, "drain_problem", lambda *a: ""),
+        searched(
+            cases.WORKERS,
+            "fail",
+            drain={"on-block": "abort"},
+            abort={"node-failures": 3},
+            waves=[{"name": "rest", "min-success": 1}],
+            canary={"name": "canary", "size": "2", "min-success": 1},
+        ),
+    ),
+    Mutant(
         "I20",
         "takes silence for consent",
         put(grant, "lets_through", lambda u, verdict: verdict is not ledger.Verdict.FAIL),

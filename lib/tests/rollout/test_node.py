@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgecloud.rollout import messages, node, route, state
+from edgecloud.rollout import messages, moves, node, route, state
 from edgecloud.twin import box as world
 from tests.rollout import sites
 
@@ -115,6 +115,17 @@ def test_given_pods_that_do_not_yield_when_drained_then_the_policy_decides(polic
     box = finish(outcome(run_to(begin(on_block=policy), State.DRAINING), "fails (failed)"))
 
     assert (box.node.state, box.cordon, box.running) == (ends, "", "old")
+    assert world.report(box).aborts is (policy == "abort")
+
+
+def test_given_a_drain_that_ended_a_plan_when_tried_again_then_that_is_forgotten():
+    box = finish(outcome(run_to(begin(on_block="abort"), State.DRAINING), "fails (failed)"))
+
+    again = replace(box.node, work=None)
+
+    assert box.node.aborts
+    assert state.read(state.write(box.node)).aborts
+    assert not moves.arrive(replace(again, outcome=State.IDLE)).aborts
 
 
 def test_given_the_third_blocked_drain_when_undone_then_waiting_ends():

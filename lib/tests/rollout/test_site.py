@@ -309,3 +309,53 @@ def test_given_nodes_that_are_away_when_decided_then_the_site_is_called_unwell()
     scene.say("a", Status.WAITING)
 
     assert scene.decide(60).waiting == {"a": ("more than 40 % of the nodes are unavailable",)}
+
+
+TOLERANT = {
+    "abort": {"node-failures": 3},
+    "canary": {"name": "canary", "size": "2", "min-success": 1},
+}
+
+
+def blocked(scene, name):
+    scene.all_wait()
+    scene.say(name, Status.FAILED, aborts=True, reason="a disruption budget does not yield")
+    return scene.decide()
+
+
+def test_given_a_drain_that_ends_the_plan_when_told_then_it_ends_though_it_may_fail_more_often():
+    scene = Scene(**TOLERANT, drain={"on-block": "abort"})
+
+    found = blocked(scene, "a")
+
+    assert found.granted == ()
+    assert scene.rollout.phase is Phase.HELD
+    assert scene.rollout.reason == ("a could not be drained: a disruption budget does not yield")
+
+
+def test_given_a_failure_of_another_kind_when_told_then_the_plan_goes_on():
+    scene = Scene(**TOLERANT, drain={"on-block": "abort"})
+    scene.all_wait()
+    scene.say("a", Status.FAILED, reason="less than 2048 MiB are free")
+
+    scene.decide()
+
+    assert scene.rollout.phase is Phase.ACTIVE
+
+
+def test_given_a_way_back_wanted_when_a_drain_ends_the_plan_then_the_wave_goes_back():
+    scene = Scene(
+        abort={"node-failures": 3, "on-abort": "rollback-wave"},
+        canary={"name": "canary", "size": "2", "min-success": 1},
+        drain={"on-block": "abort"},
+        limits={"max-unavailable": 1},
+    )
+    scene.all_wait()
+    scene.say("a", Status.DONE)
+    scene.decide()
+    scene.say("b", Status.FAILED, aborts=True)
+
+    found = scene.decide()
+
+    assert scene.rollout.phase is Phase.ROLLING_BACK
+    assert (found.granted, scene.rollout.entries["a"].verb) == (("a",), Verb.ROLL_BACK)

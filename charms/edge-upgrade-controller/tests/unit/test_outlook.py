@@ -55,6 +55,17 @@ def test_given_one_control_plane_when_told_then_it_says_what_becomes_of_it(membe
     assert any("Kubernetes is away" in risk for risk in allowed)
 
 
+def test_given_force_when_told_then_the_workers_are_named_whose_budgets_hold(members):
+    risks = told(members(1, workers=5), drain={"on-block": "evict-force"})["risks"]
+
+    assert (
+        "drain: budgets are not overruled on workers, which may not delete pods: "
+        "pi-1, pi-2, pi-3 and 2 more"
+    ) in risks
+    only_planes = told(members(3), drain={"on-block": "evict-force"})["risks"]
+    assert not [risk for risk in only_planes if "not overruled" in risk]
+
+
 def test_given_force_and_no_way_back_when_told_then_both_are_risks(members):
     found = told(
         members(3),
