@@ -359,3 +359,17 @@ def test_given_a_way_back_wanted_when_a_drain_ends_the_plan_then_the_wave_goes_b
 
     assert scene.rollout.phase is Phase.ROLLING_BACK
     assert (found.granted, scene.rollout.entries["a"].verb) == (("a",), Verb.ROLL_BACK)
+
+
+def test_given_nothing_known_of_the_cluster_when_a_wave_goes_back_then_only_within_the_budget():
+    members = sites.frozen(sites.planes("a"), sites.workers("b", "c"))
+    scene = Scene(members, abort={"on-abort": "rollback-all"}, drain={"single-node": "refuse"})
+    done = {n: replace(e, step=1, status=Status.DONE) for n, e in scene.rollout.entries.items()}
+    scene.rollout = replace(
+        scene.rollout, phase=Phase.ROLLING_BACK, mode="rollback-all", entries=done, wave=1
+    )
+    for name in members:
+        scene.say(name, Status.DONE)
+    scene.sight = replace(scene.sight, blind=True, voters=frozenset(), answering=frozenset())
+
+    assert scene.decide().granted == ("b",)

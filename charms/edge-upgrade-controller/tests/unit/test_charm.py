@@ -439,7 +439,8 @@ def test_given_a_plan_just_started_when_no_plane_has_told_of_the_cluster_then_it
 
     assert site.granted() == []
     assert site.status == testing.ActiveStatus(
-        "canary: 0 of 1 done, waiting: nodes unknown: no control plane has told of the cluster lately"
+        "canary: 0 of 1 done, waiting: nodes unknown: "
+        "no control plane has told of the cluster lately"
     )
 
     site.view = True
