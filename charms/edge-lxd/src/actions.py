@@ -14,6 +14,7 @@ import cluster_setup
 import evacuation
 import lxd_status
 import membership
+import old_disk
 import preflight
 import recovery
 import second_storey
@@ -219,6 +220,10 @@ def _recover_quorum(context: Context) -> Results:
     return recovery.quorum(context.host, context.view, context.record, confirm)
 
 
+def _recover_disk(context: Context) -> Results:
+    return old_disk.recover(context.host, context.view, str(context.params["disk"]))
+
+
 def _remove_member(context: Context) -> Results:
     view, name = context.seen, context.member
     for member in membership.joined(context.record):
@@ -280,6 +285,7 @@ ACTIONS: Mapping[str, Callable[[Context], Results]] = {
     "get-cloud": _get_cloud,
     "import-image": _import_image,
     "preflight": _preflight,
+    "recover-disk": _recover_disk,
     "recover-quorum": _recover_quorum,
     "remove-member": _remove_member,
     "restore": _restore,

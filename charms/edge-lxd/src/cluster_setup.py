@@ -79,14 +79,35 @@ def ensure_pools(lxd: client.Client, wish: Wish, name: str, members: Sequence[st
 def ensure_network(lxd: client.Client, wish: Wish, name: str, members: Sequence[str]) -> bool:
     """Have the network that instances share, unless it is the host's. Return if it changed."""
     if wish.network == site_network.MANAGED:
-        config = {"ipv4.nat": "true", "ipv6.address": "none"}
-        return networks.ensure(lxd, site_network.MANAGED_BRIDGE, config, members=members)
+        return networks.ensure(
+            lxd, site_network.MANAGED_BRIDGE, site_network.MANAGED_CONFIG, members=members
+        )
     if wish.network != site_network.MACVLAN:
         return False
     own = {name: {"parent": wish.uplink}}
     return networks.ensure(
         lxd, site_network.MACVLAN_NETWORK, {}, kind="macvlan", own=own, members=members
     )
+
+
+def remove_bridge(lxd: client.Client) -> bool:
+    """Have no managed bridge, and no profile that refers to it. Return whether there was one.
+
+    For a daemon without instances: its bridge would stay in the kernel when its snap is removed.
+    """
+    if networks.find(lxd, site_network.MANAGED_BRIDGE) is None:
+        return False
+    for project in projects.every(lxd):
+        inside = lxd.in_project(project.name)
+        for profile in profiles.every(inside):
+            users = {
+                name: None
+                for name, device in profile.devices.items()
+                if device.get("network") == site_network.MANAGED_BRIDGE
+            }
+            if users:
+                profiles.ensure_keys(inside, profile.name, {}, users)
+    return networks.ensure_absent(lxd, site_network.MANAGED_BRIDGE)
 
 
 def ensure_profiles(lxd: client.Client, wish: Wish) -> tuple[str, ...]:
@@ -111,7 +132,7 @@ def ensure_project(lxd: client.Client, wish: Wish, name: str) -> tuple[str, ...]
         What differs in the profile and stays so.
     """
     if not any(project.name == name for project in projects.every(lxd)):
-        projects.ensure(lxd, name, {"features.images": "false"}, description="MicroK8s nodes")
+        projects.ensure(lxd, name, node_profile.PROJECT_CONFIG, description="MicroK8s nodes")
     config = node_profile.config(privileged=wish.privileged)
     devices = {**_base(wish), **node_profile.devices()}
     return _ensure_profile(lxd.in_project(name), wish, config, devices, f"{name}/")

@@ -16,6 +16,8 @@ DEFAULT = "default"
 PLACES = (NONE, PROJECT, DEFAULT)
 
 PROJECT_NAME = "microk8s"
+PROJECT_CONFIG = {"features.images": "false"}
+"""Of every project that nodes are in: they share the images of all."""
 
 MODULES = (
     "br_netfilter",

@@ -17,6 +17,7 @@ MACVLAN = "macvlan"
 
 HOST_BRIDGE = "br0"
 MANAGED_BRIDGE = "lxdbr0"
+MANAGED_CONFIG = {"ipv4.nat": "true", "ipv6.address": "none"}
 MACVLAN_NETWORK = "edgelan"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import cluster_setup
@@ -123,12 +124,18 @@ def laggards(reports: Mapping[str, lxd_cluster.MemberReport], unit: str) -> tupl
 def remove(host: machines.Host) -> None:
     """Leave nothing of the cluster on this machine, unless instances are still here."""
     lxd = connect(host)
-    try:
-        inhabited = lxd is not None and bool(departure.is_inhabited(lxd, ""))
-    except errors.LxdError:
-        inhabited = True  # Without an answer nothing is deleted that may be all there is.
-    if not inhabited:
+    if not _may_be_inhabited(lxd):
+        if lxd is not None:
+            with contextlib.suppress(errors.LxdError):
+                cluster_setup.remove_bridge(lxd)
         snap.remove(host, "lxd")
     metrics.remove(host)
     host_tuning.remove(host)
     host.remove(joining.MEMORY)
+
+
+def _may_be_inhabited(lxd: client.Client | None) -> bool:
+    try:
+        return lxd is not None and bool(departure.is_inhabited(lxd, ""))
+    except errors.LxdError:
+        return True  # Without an answer nothing is deleted that may be all there is.

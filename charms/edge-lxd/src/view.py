@@ -52,7 +52,8 @@ class View:
         """Return whether a majority of the voters answers when this member is gone, too."""
         others = [one for one in self.members if one.name != name]
         voters = [one for one in others if one.votes]
-        alive = [one for one in voters if self.is_online(one.name)]
+        # Who was just started shows as offline until its first heartbeat, though it answers.
+        alive = [one for one in voters if one.name == self.name or self.is_online(one.name)]
         return not others or 2 * len(alive) > len(voters)
 
 

@@ -155,6 +155,73 @@ def test_given_the_wrong_confirmation_when_quorum_is_lost_then_nothing_is_touche
     assert not site.pis.ran("recover-from-quorum-loss")
 
 
+def left(instance, **fields):
+    """What an earlier LXD knew of an instance, as it lies beside it on the disk."""
+    plain = {
+        "name": instance,
+        "project": "default",
+        "type": "container",
+        "architecture": "aarch64",
+        "description": "",
+        "profiles": ["default"],
+        "config": {},
+        "devices": {},
+        "snapshots": [],
+    }
+    return {**plain, **fields}
+
+
+@pytest.fixture
+def fresh(pis, unit):
+    """A machine with a new card, in no cluster yet, and what the old one left on its disk."""
+    pis.add(0).install(0)
+
+    def recover(*documents):
+        pis.world.machines["0"].drives[1]["left"] = list(documents)
+        return unit(0).act("recover-disk", params={"disk": "/dev/nvme0n1"})
+
+    return recover
+
+
+def test_given_a_disk_that_outlived_its_card_when_recovered_then_its_instances_are_known(
+    fresh, pis
+):
+    bridge = {"eth0": {"type": "nic", "network": "lxdbr0"}}
+    nodes = left("node", project="microk8s", profiles=["default", "edge-lxd-nodes"])
+
+    results = fresh(left("kept", devices=bridge), nodes)
+
+    assert results["recovered"] == "kept, node"
+    assert instances.find(pis.api(0), "kept") is not None
+    assert storage.find(pis.api(0), "local").driver == "btrfs"
+    assert profiles.find(pis.api(0).in_project("microk8s"), "edge-lxd-nodes") is not None
+
+
+def test_given_what_nobody_can_guess_when_a_disk_is_recovered_then_it_is_named(fresh, pis):
+    nic = {"eth0": {"type": "nic", "network": "plant"}}
+
+    with pytest.raises(testing.ActionFailed, match=r"first make .* refer to: plant"):
+        fresh(left("kept", devices=nic))
+
+    assert storage.find(pis.api(0), "local") is None
+
+
+def test_given_an_empty_disk_when_recovered_then_it_says_so(fresh):
+    with pytest.raises(testing.ActionFailed, match="no instances were found on /dev/nvme0n1"):
+        fresh()
+
+
+def test_given_another_disk_when_recovered_then_lxds_own_words_are_said(pis, unit):
+    pis.add(0).install(0)
+
+    with pytest.raises(testing.ActionFailed, match=r"could not recover /dev/sdz: .*no such file"):
+        unit(0).act("recover-disk", params={"disk": "/dev/sdz"})
+
+
+def test_given_a_member_when_a_disk_is_to_be_recovered_then_it_is_refused(site):
+    assert "in a cluster" in site.refusal("recover-disk", disk="/dev/nvme0n1")
+
+
 def test_given_a_lost_member_without_a_unit_when_removed_then_only_after_a_dry_run(site):
     site.pis.power_off(2)
     assert "belongs to edge-lxd/2" in site.refusal("remove-member", member=name(2))

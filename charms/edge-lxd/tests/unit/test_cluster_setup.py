@@ -178,3 +178,15 @@ def test_given_metrics_when_ensured_twice_then_one_certificate_is_trusted(single
     assert key.stat().st_mode & 0o777 == 0o600
     assert metrics.revoke(single.host(0), single.api(0))
     assert not metrics.revoke(single.host(0), single.api(0))
+
+
+def test_given_a_managed_bridge_when_it_goes_then_no_profile_refers_to_it(single):
+    wish = dataclasses.replace(WISH, network="managed", node_profile="project")
+    setup(single.api(0), wish)
+
+    assert cluster_setup.remove_bridge(single.api(0))
+
+    assert networks.find(single.api(0), "lxdbr0") is None
+    assert set(default(single.api(0)).devices) == {"root"}
+    assert "eth0" not in default(single.api(0).in_project("microk8s")).devices
+    assert not cluster_setup.remove_bridge(single.api(0))

@@ -8,6 +8,7 @@ from edgelab.pi.lxd import (
     cluster_api,
     instance_api,
     object_api,
+    recover_api,
     server_api,
     storage_api,
 )
@@ -23,6 +24,7 @@ _COLLECTIONS: dict[str, api.Handler] = {
     "operations": access_api.operations,
     "profiles": object_api.profiles,
     "projects": object_api.projects,
+    "recover": recover_api.recover,
     "resources": server_api.resources,
     "storage-pools": storage_api.pools,
     "warnings": object_api.warnings,

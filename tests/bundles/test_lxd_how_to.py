@@ -1,0 +1,88 @@
+"""The page on recovering LXD, followed by somebody on simulated machines."""
+
+import pathlib
+import re
+
+import pytest
+from lxd_site import APP, CHARM, LxdSite
+
+from edgecloud.lxd import cluster, daemon, instances
+from edgelab import juju_commands, walkthrough
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "how-to" / "recover-lxd.md"
+
+
+def section(heading):
+    text = PAGE.read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return walkthrough.commands_of(found)
+
+
+@pytest.fixture
+def keyboard(tmp_path):
+    """Return a function that makes a settled site, and somebody at its keyboard."""
+    made = []
+
+    def sit_down(pis):
+        juju = LxdSite(tmp_path / "site", seed=1, pis=pis)
+        made.append(juju)
+        juju.settle()
+        return juju_commands.Shell(juju, REPOSITORY)
+
+    yield sit_down
+    for juju in made:
+        juju.close()
+
+
+def api(shell, machine):
+    return daemon.connect(shell.juju.world.machines[machine].host(), daemon.SNAP)
+
+
+def test_given_two_of_three_lost_when_the_page_is_followed_then_the_third_serves_alone(keyboard):
+    shell = keyboard(3)
+    for machine in ("0", "1"):
+        shell.juju.power_off(machine)
+    shell.juju.advance(600)
+    blocked = shell.juju.units["edge-lxd/2"].status.message
+    look, recover = section("The majority is lost")
+
+    identity = re.search(r"confirm=([0-9a-f]+)", shell.run(look)).group(1)
+    shell.run(recover.replace("0123456789ab", identity))
+
+    assert "lost its majority" in blocked
+    found = {one.name: one.status for one in cluster.members(api(shell, "2"))}
+    assert found["edge-lxd-2"] is cluster.Status.ONLINE
+
+
+def test_given_a_dead_card_when_the_page_is_followed_then_the_instances_are_back(keyboard):
+    shell = keyboard(1)
+    plan = instances.Plan("till", instances.Source.nothing())
+    instances.create(api(shell, "0"), plan)
+    (found,) = [
+        document
+        for site in shell.juju.world.lxd_sites.values()
+        for key, document in site.objects.items()
+        if key == "instances/default/till"
+    ]
+    shell.juju.power_off("0")
+    remove, add, deploy, recover = section("The card died, the disk lives")
+    shell.run(remove)
+    shell.run(add)
+    # The disk moves to the new machine with what is on it.
+    disk = shell.juju.world.machines["1"].drives[1]
+    disk.update(left=[found], partitions=[{"id": "nvme0n1p1"}])
+    # The keyboard of the lab deploys bundles only.
+    assert deploy == "juju deploy ./edge-lxd --to 1"
+    shell.juju.add_application(APP, CHARM, config={"network": "managed"})
+    unit = shell.juju.add_unit(APP, "1")
+    shell.juju.advance(600)
+    waits = unit.status.message
+
+    said = shell.run(recover.replace("edge-lxd/1", unit.name))
+    shell.juju.advance(600)
+
+    assert "nvme0n1: holds something" in waits
+    assert "till" in said
+    assert unit.status.name == "active", unit.status.message
+    assert instances.find(api(shell, "1"), "till") is not None
