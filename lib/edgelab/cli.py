@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from edgelab import bundle, faults, juju, page, progress, story, timeline, upgrades
+from edgelab import bundle, faults, juju, page, progress, site_page, story, timeline, upgrades
 from edgelab.model import CheckError, Model, NotSettledError, status
 
 REFUSALS = (
@@ -104,7 +104,17 @@ def _up(options: argparse.Namespace, console: rich.console.Console) -> int:
                 text = page.render(model, title=f"{options.bundle.stem} on simulated Pis")
                 options.html.write_text(text, encoding="utf-8")
                 console.print(f"\nPage: {options.html}", markup=False)
+                _write_site_page(model, options.html, console)
     return 0
+
+
+def _write_site_page(model: Model, beside: pathlib.Path, console: rich.console.Console) -> None:
+    """Write what the site's own monitor shows, if the site has one."""
+    shown = site_page.render(model)
+    if shown:
+        path = beside.with_name(f"{beside.stem}-site{beside.suffix}")
+        path.write_text(shown, encoding="utf-8")
+        console.print(f"The monitor's page of the site: {path}", markup=False)
 
 
 def _opening(path: pathlib.Path, model: Model) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 
 from edgelab import pi
 from edgelab.model import Model
+from edgelab.pi import board
 
 HELP = """\
   power-off:MACHINE@SECONDS       pull the plug
   power-on:MACHINE@SECONDS        plug it in again
   brown-out:MACHINE@SECONDS       the supply sags: the machine reboots
+  weak-supply:MACHINE@SECONDS     the supply sags, and the machine just bears it
+  good-supply:MACHINE@SECONDS     and is well again
   cut-controller:MACHINE@SECONDS  the machine loses the Juju controller (* for all)
   heal-controller:MACHINE@SECONDS and finds it again
   cut:MACHINE@SECONDS             the machine loses its peers
@@ -100,6 +103,8 @@ _KINDS: Mapping[str, Callable[[Model, str], None]] = {
     "power-off": lambda juju, target: juju.power_off(target),
     "power-on": lambda juju, target: juju.power_on(target),
     "brown-out": lambda juju, target: juju.reboot(target),
+    "weak-supply": lambda juju, target: board.sag(juju.world.machines[target]),
+    "good-supply": lambda juju, target: board.sag(juju.world.machines[target], now=False),
     "cut-controller": lambda juju, target: juju.cut_controller(*_machines(target)),
     "heal-controller": lambda juju, target: juju.heal_controller(*_machines(target)),
     "cut": lambda juju, target: juju.cut_peers(target),

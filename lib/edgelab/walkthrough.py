@@ -2,7 +2,8 @@
 
 A page is Markdown. A block fenced as ``sh`` holds commands; a block fenced as ``text`` right after
 it holds what they print. A comment ``<!-- lab: … -->`` is for the lab only: a command that the
-reader does not see, or a fault as :mod:`edgelab.faults` writes it, for what a hand does.
+reader does not see, a fault as :mod:`edgelab.faults` writes it, for what a hand does, or ``wait``
+with seconds.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ def do_aside(shell: Shell, aside: str) -> None:
     """Do what the reader does not see, or does by hand."""
     if aside.startswith("juju "):
         shell.run(aside)
+        return
+    word, _, seconds = aside.partition(" ")
+    if word == "wait" and seconds.isdigit():
+        shell.juju.advance(float(seconds))
         return
     faults.arm(shell.juju, faults.parse(aside))
     shell.juju.advance(1)

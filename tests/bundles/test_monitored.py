@@ -5,7 +5,7 @@ import json
 import pytest
 import upgrade_site
 
-from edgelab import bundle, model
+from edgelab import bundle, faults, model, site_page
 from edgelab.pi import monitoring, promql
 
 BUNDLES = upgrade_site.HERE.parents[1] / "bundles"
@@ -74,6 +74,21 @@ def test_given_a_machine_that_is_cut_off_when_looked_at_then_it_is_missed_and_he
     watched.heal_peers(far.id)
 
     assert known(watched, 'ALERTS{alertname="Watchdog"}')
+
+
+def test_given_a_supply_that_sags_when_the_page_is_rendered_then_it_says_which_and_what_to_do(
+    watched,
+):
+    calm = site_page.render(watched)
+    faults.arm(watched, faults.parse("weak-supply:1@0"))
+    watched.advance(120)
+
+    page = site_page.render(watched)
+
+    assert "All is well" in calm
+    assert all(f"pi-{number}" in page for number in (1, 2, 3))
+    assert "All is well" not in page
+    assert "The supply of pi-2 sags" in page
 
 
 def test_given_nodes_that_the_monitor_leaves_when_settled_then_nothing_of_it_is_left(watched):

@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 from edgelab.pi import faults as fault_types
-from edgelab.pi import hardware, host, state
+from edgelab.pi import hardware, history, host, state
 from edgelab.pi.lxd import state as lxd_state
 
 if typing.TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Machine:
         default_factory=dict[str, dict[str, dict[str, list[str]]]], metadata={"transient": True}
     )
     """What systemd has read of unit files, and believes until it is told to look again."""
+    samples: history.History = dataclasses.field(
+        default_factory=history.History, metadata={"transient": True}
+    )
+    """What a monitor on it has taken in."""
     root: pathlib.Path = dataclasses.field(init=False, metadata={"transient": True})
 
     def __post_init__(self) -> None:

@@ -3,14 +3,16 @@
 A small stand-in, and an honest one: it goes by the files that the charm wrote. The door lets in
 whom ``door.yml`` names, to the paths it names; the store has a series ``up`` for each target of
 ``scrape.yml``, 1 while that machine runs and can be reached, and what forwarders on other machines
-bring through the door; the alert ``Watchdog`` fires by its
-rule in ``heartbeat.rules``. Other alerts fire that a test lays into :data:`ALERTS`.
+bring through the door, with the metrics of those machines; alerts fire by the charm's rules, as
+far as :mod:`edgelab.pi.alert_rules` can judge them. Others fire that a test lays into
+:data:`ALERTS`.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import ssl
 import typing
 import urllib.error
@@ -19,7 +21,8 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from edgelab.pi import files, forwarding, promql, state
+from edgecloud.metrics import node
+from edgelab.pi import alert_rules, files, forwarding, promql, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -28,9 +31,17 @@ ALERTS = "/run/edge-lab/alerts.json"
 """Labels of alerts that fire on the site, as a list; a test writes it on the monitor's machine."""
 
 _FILES = "/etc/edge-monitor"
-_DOOR, _STORE = 8427, 18428
-_UNITS = {_DOOR: "edge-monitor-door.service", _STORE: "edge-monitor-store.service"}
+_DOOR, _STORE, _EVALUATOR = 8427, 18428, 18880
 _RULES = "edge-monitor-rules.service"
+_UNITS = {
+    _DOOR: "edge-monitor-door.service",
+    _STORE: "edge-monitor-store.service",
+    _EVALUATOR: _RULES,
+}
+_LOOK_BACK_S = 600
+"""For how long a sample stands for its series when a store is asked about the past."""
+_SAMPLE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def fetch(asking: machines.Machine, url: str, headers: Mapping[str, str], authority: str) -> bytes:
@@ -41,30 +52,45 @@ def fetch(asking: machines.Machine, url: str, headers: Mapping[str, str], author
     if target is None or not (here or asking.world.reaches(asking, target)):
         raise TimeoutError(f"{parts.hostname} cannot be reached")
     port = parts.port or 0
-    if not _serves(target, port) or (port == _STORE and not here):
+    if not _serves(target, port) or (port != _DOOR and not here):
         raise ConnectionRefusedError(f"{parts.hostname} refuses port {port}")
     if port == _DOOR:
         _enter(target, parts, headers, authority)
         if not _serves(target, _STORE):
             raise _refused(parts, 502, "the store behind the door does not answer")
-    return _store(target, parts)
+    return _alerts(target, parts) if port == _EVALUATOR else _store(target, parts)
 
 
 def series(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]:
     """Yield what the store of a machine knows now."""
-    yield from _scraped(machine)
+    known = _taken_in(machine)
+    yield from known
+    for alert in _firing(machine, known):
+        yield {"__name__": "ALERTS", "alertstate": "firing", **alert.labels}, 1.0
+
+
+def _taken_in(machine: machines.Machine) -> list[tuple[promql.Labels, float]]:
+    """Return what there is now, which the store remembers from here on."""
+    known = list(_scraped(machine))
+    machine.samples.take(machine.now(), known)
+    return known
+
+
+def _firing(
+    machine: machines.Machine, known: list[tuple[promql.Labels, float]]
+) -> list[alert_rules.Firing]:
+    """Return the alerts that fire; since when each does is noted on the way."""
     if not _is_active(machine, _RULES):
-        return
-    rules: Any = json.loads(files.read(machine, f"{_FILES}/rules/heartbeat.rules"))
+        return []
     raised: list[dict[str, str]] = json.loads(files.read(machine, ALERTS) or "[]")
-    rule: dict[str, Any] = rules["groups"][0]["rules"][0]
-    try:
-        if promql.answer(rule["expr"], lambda: _scraped(machine)):
-            raised.append({"alertname": rule["alert"], **rule["labels"]})
-    except promql.QueryError:
-        pass  # A rule that cannot be read never fires.
-    for labels in raised:
-        yield {"__name__": "ALERTS", "alertstate": "firing", **labels}, 1.0
+    found = [alert_rules.Firing(labels, {}) for labels in raised]
+    found += alert_rules.firing(machine, lambda: known, _past(machine))
+    machine.samples.note_firing(machine.now(), [each.labels for each in found])
+    return found
+
+
+def _past(machine: machines.Machine) -> promql.Past:
+    return lambda seconds: machine.samples.within(seconds, machine.now())
 
 
 def _scraped(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]:
@@ -108,10 +134,16 @@ def _exported(
 ) -> Iterator[tuple[promql.Labels, float]]:
     labels = {name: value for name, value in labels.items() if name != "__name__"}
     root = {**labels, "mountpoint": "/"}
-    free = float(machine.free_bytes())
+    yield {"__name__": "node_boot_time_seconds", **labels}, machine.booted_at
     yield {"__name__": "node_timex_sync_status", **labels}, float(not machine.clock_offset)
-    yield {"__name__": "node_filesystem_avail_bytes", **root}, free
+    yield {"__name__": "node_filesystem_size_bytes", **root}, float(machine.disk_bytes)
+    yield {"__name__": "node_filesystem_avail_bytes", **root}, float(machine.free_bytes())
     yield {"__name__": "node_filesystem_readonly", **root}, 0.0
+    for line in files.read(machine, f"{node.FOLDER}/{node.TEXTFILE}").splitlines():
+        found = _SAMPLE.fullmatch(line)
+        if found:
+            own = dict(_LABEL.findall(found["labels"] or ""))
+            yield {"__name__": found["name"], **labels, **own}, float(found["value"])
 
 
 def _is_up(machine: machines.Machine, address: str) -> bool:
@@ -145,19 +177,58 @@ def _enter(
 
 
 def _store(machine: machines.Machine, parts: urllib.parse.SplitResult) -> bytes:
-    if parts.path != "/api/v1/query":
+    asked = {key: values[0] for key, values in urllib.parse.parse_qs(parts.query).items()}
+    if parts.path not in ("/api/v1/query", "/api/v1/query_range"):
         raise _refused(parts, 400, "unsupported path")
-    (query,) = urllib.parse.parse_qs(parts.query)["query"]
     try:
-        found = promql.answer(query, lambda: series(machine))
+        if parts.path.endswith("_range"):
+            return _answer("matrix", _range(machine, asked))
+        known = list(series(machine))
+        found = promql.answer(asked["query"], lambda: known, _past(machine))
     except promql.QueryError as error:
         raise _refused(parts, 422, str(error)) from error
     now = machine.now()
     if isinstance(found, promql.Number):
-        data: dict[str, Any] = {"resultType": "scalar", "result": [now, str(found.value)]}
-    else:
-        samples = [{"metric": dict(labels), "value": [now, str(v)]} for labels, v in found]
-        data = {"resultType": "vector", "result": samples}
+        return _answer("scalar", [now, str(found.value)])
+    samples = [{"metric": dict(labels), "value": [now, str(v)]} for labels, v in found]
+    return _answer("vector", samples)
+
+
+def _range(machine: machines.Machine, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the series that a query comes to at each step of a stretch of time."""
+    at, end = float(asked["start"]), float(asked["end"])
+    lines: dict[str, dict[str, Any]] = {}
+    while at <= end:
+        late = machine.samples.within(_LOOK_BACK_S, at)
+        then = [(labels, samples[-1][1]) for labels, samples in late]
+        found = promql.answer(asked["query"], lambda then=then: then)
+        for labels, value in found if isinstance(found, list) else ():
+            key = json.dumps(labels, sort_keys=True)
+            line = lines.setdefault(key, {"metric": dict(labels), "values": []})
+            line["values"].append([at, str(value)])
+        at += float(asked["step"].removesuffix("s"))
+    return list(lines.values())
+
+
+def _alerts(machine: machines.Machine, parts: urllib.parse.SplitResult) -> bytes:
+    """Return what the evaluator of rules says fires."""
+    if parts.path != "/api/v1/alerts":
+        raise _refused(parts, 400, "unsupported path")
+    found = [
+        {
+            "name": alert.labels["alertname"],
+            "state": "firing",
+            "labels": dict(alert.labels),
+            "annotations": dict(alert.annotations),
+            "activeAt": machine.samples.fires_since(alert.labels).isoformat(),
+        }
+        for alert in _firing(machine, _taken_in(machine))
+    ]
+    return json.dumps({"status": "success", "data": {"alerts": found}}).encode()
+
+
+def _answer(kind: str, result: list[Any]) -> bytes:
+    data = {"resultType": kind, "result": result}
     return json.dumps({"status": "success", "data": data}).encode()
 
 

@@ -1,12 +1,14 @@
-"""As much of Prometheus' query language as gates and questions of this repository speak.
+"""As much of Prometheus' query language as gates, rules and questions of this repository speak.
 
-Selectors, ``sum``, ``min``, ``max`` and ``count`` with ``by``, ``vector``, comparisons with and
-without ``bool``, ``or`` and ``and on ()``. Whatever else there is, is refused like an error of
-syntax, so that nobody takes an answer from here for one that a real store would give.
+Selectors, ``sum``, ``min``, ``max`` and ``count`` with ``by``, ``vector``, a few functions of a
+range, quotients of series, comparisons with and without ``bool``, ``or`` and ``and on ()``.
+Whatever else there is, is refused like an error of syntax, so that nobody takes an answer from
+here for one that a real store would give.
 """
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +27,9 @@ class Number:
 
 Found = Vector | Number
 Series = Callable[[], Iterable[tuple[Labels, float]]]
+Samples = Sequence[tuple[float, float]]
+Past = Callable[[float], Iterable[tuple[Labels, Samples]]]
+"""Seconds → the samples of as long ago till now, each with its time, of each series."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>\"(?:[^\"\\]|\\.)*\")|(?P<number>\d+(?:\.\d+)?(?:e\d+)?)(?P<unit>[smhd])?"
@@ -46,6 +51,19 @@ _GROUP: Mapping[str, Callable[[Sequence[float]], float]] = {
 }
 
 
+_RANGE: Mapping[str, Callable[[Samples], float]] = {
+    "increase": lambda samples: sum(
+        later - former if later >= former else later
+        for (_, former), (_, later) in itertools.pairwise(samples)
+    ),
+    "last_over_time": lambda samples: samples[-1][1],
+    "max_over_time": lambda samples: max(value for _, value in samples),
+    "min_over_time": lambda samples: min(value for _, value in samples),
+    "tlast_over_time": lambda samples: samples[-1][0],
+}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
 class QueryError(Exception):
     """A query that this cannot read."""
 
@@ -56,6 +74,7 @@ class Reader:
 
     query: str
     series: Series
+    past: Past | None = None
     at: int = 0
     tokens: list[str] = field(default_factory=list[str])
 
@@ -92,7 +111,7 @@ class Reader:
         return left
 
     def _compared(self) -> Found:
-        left = self._atom()
+        left = self._divided()
         while self._next() in _COMPARE:
             holds = _COMPARE[self._word()]
             as_number = self._take("bool")
@@ -107,6 +126,17 @@ class Reader:
                 left = [(labels, value) for labels, value in left if holds(value, right.value)]
         return left
 
+    def _divided(self) -> Found:
+        left = self._atom()
+        while self._take("/"):
+            below = {_key(labels): value for labels, value in _vector(self._atom())}
+            left = [
+                (_without_name(labels), value / below[_key(labels)])
+                for labels, value in _vector(left)
+                if below.get(_key(labels))
+            ]
+        return left
+
     def _atom(self) -> Found:
         word = self._word()
         if word == "(":
@@ -117,6 +147,8 @@ class Reader:
             return Number(float(word))
         if word in _GROUP:
             return self._grouped(word)
+        if word in _RANGE and self._next() == "(":
+            return self._over_time(_RANGE[word])
         if word == "vector":
             self._need("(")
             number = float(self._word())
@@ -142,17 +174,39 @@ class Reader:
             groups.setdefault(key, []).append(value)
         return [(dict(key), float(_GROUP[word](values))) for key, values in groups.items()]
 
+    def _over_time(self, of: Callable[[Samples], float]) -> Vector:
+        if self.past is None:
+            raise QueryError("nothing is remembered here")
+        self._need("(")
+        name, matchers = self._word(), self._matchers()
+        self._need("[")
+        length = self._word()
+        for word in ("]", ")"):
+            self._need(word)
+        if length[-1] not in _SECONDS:
+            raise QueryError(f"cannot read {length!r}")
+        found = self.past(float(length[:-1]) * _SECONDS[length[-1]])
+        return [
+            (_without_name(labels), of(samples))
+            for labels, samples in found
+            if labels.get("__name__") == name and all(fits(labels) for fits in matchers)
+        ]
+
     def _selected(self, name: str) -> Vector:
-        matchers: list[Callable[[Labels], bool]] = []
-        if self._take("{"):
-            while not self._take("}"):
-                matchers.append(_matcher(self._word(), self._word(), self._word()))
-                self._take(",")
+        matchers = self._matchers()
         return [
             (labels, value)
             for labels, value in self.series()
             if labels.get("__name__") == name and all(fits(labels) for fits in matchers)
         ]
+
+    def _matchers(self) -> list[Callable[[Labels], bool]]:
+        matchers: list[Callable[[Labels], bool]] = []
+        if self._take("{"):
+            while not self._take("}"):
+                matchers.append(_matcher(self._word(), self._word(), self._word()))
+                self._take(",")
+        return matchers
 
     def _next(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -175,9 +229,13 @@ class Reader:
             raise QueryError(f"expected {word!r}, not {self._next()!r}")
 
 
-def answer(query: str, series: Series) -> Found:
+def answer(query: str, series: Series, past: Past | None = None) -> Found:
     """Return what a query comes to. Raises :class:`QueryError` if it cannot be read."""
-    return Reader(query, series).answer()
+    return Reader(query, series, past).answer()
+
+
+def _key(labels: Labels) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(_without_name(labels).items()))
 
 
 def _vector(found: Found) -> Vector:

@@ -80,3 +80,11 @@ def test_given_a_page_when_run_then_the_first_unit_leads(shell):
     walkthrough.rewritten(PAGE, shell)
 
     assert shell.juju.applications["greeter-a"].leader == "greeter-a/0"
+
+
+def test_given_a_wait_when_a_page_is_run_then_virtual_time_passes(shell):
+    before = shell.juju.clock.now()
+
+    walkthrough.do_aside(shell, "wait 1800")
+
+    assert shell.juju.clock.now() >= before + 1800

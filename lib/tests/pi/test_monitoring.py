@@ -58,6 +58,43 @@ def test_given_what_it_cannot_read_when_asked_then_it_does_not_guess(query):
         promql.answer(query, lambda: DATA)
 
 
+DATA_OF_A_WHILE = [
+    ({"__name__": "sag", "node": "a"}, [(0.0, 0.0), (60.0, 1.0), (120.0, 0.0)]),
+    ({"__name__": "writes_total", "node": "a"}, [(0.0, 5.0), (60.0, 9.0), (120.0, 2.0)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("max_over_time(sag[2m])", [1]),
+        ("max_over_time(sag[30s])", [0]),
+        ('max by (node) (max_over_time(sag{node="a"}[2m]) or max_over_time(gone[1h])) > 0', [1]),
+        ("min_over_time(writes_total[1h])", [2]),
+        ("increase(writes_total[2m])", [6]),
+        ("last_over_time(writes_total[1d])", [2]),
+        ("tlast_over_time(writes_total[1d])", [120]),
+        ("max_over_time(gone[1h])", []),
+        ('up{app="a"} / up{app="a"}', [1]),
+        ('up{app="typo"} / up', []),
+    ],
+)
+def test_given_a_query_of_the_past_when_answered_then_it_is_what_prometheus_would_say(
+    query, answer
+):
+    def past(seconds):
+        for labels, samples in DATA_OF_A_WHILE:
+            yield labels, [(at, value) for at, value in samples if at >= 120 - seconds]
+
+    assert [value for _, value in promql.answer(query, lambda: DATA, past)] == answer
+
+
+@pytest.mark.parametrize("query", ["max_over_time(up[5m])", "max_over_time(up)", "up[5m]"])
+def test_given_nothing_remembered_when_asked_for_the_past_then_it_does_not_guess(query):
+    with pytest.raises(promql.QueryError):
+        promql.answer(query, lambda: DATA)
+
+
 # --- the door and the store ----------------------------------------------------------------------
 
 
@@ -224,3 +261,76 @@ def test_given_a_machine_that_is_off_when_asked_then_it_is_missed(site):
 
     found = list(monitoring.series(site.machines["0"]))
     assert not [labels for labels, _ in found if labels.get("job") == "node"]
+
+
+# --- alerts and what is remembered ---------------------------------------------------------------
+
+SAG = {
+    "alert": "UnderVoltage",
+    "expr": 'max by (node) (max_over_time(edge_power_fault{since="now"}[10m])) > 0',
+    "labels": {"severity": "critical"},
+    "annotations": {"summary": "{{ $labels.node }} sags, {{ $value | humanize }}."},
+}
+LATER = {**SAG, "alert": "Later", "for": "1h"}
+ODD = {**SAG, "alert": "Odd", "expr": "rate(up[5m]) > 0"}
+TOLD = 'edge_power_fault{fault="under_voltage",since="now"} 1\n'
+
+
+@pytest.fixture
+def sagging(site):
+    """A site with rules, where machine 1 delivers that its supply sags."""
+    rules = json.dumps({"groups": [{"rules": [SAG, LATER, ODD]}]})
+    site.machines["0"].host().write("/etc/edge-monitor/rules/board.rules", rules)
+    deliver(site).host().write("/run/edge-agent/metrics/edge-node.prom", TOLD)
+    return site
+
+
+def raised(site):
+    text = site.machines["0"].host().fetch("http://127.0.0.1:18880/api/v1/alerts", {}, "")
+    return {alert["name"]: alert for alert in json.loads(text)["data"]["alerts"]}
+
+
+def test_given_a_rule_that_holds_when_asked_then_it_fires_and_says_of_whom_and_since_when(sagging):
+    before = raised(sagging)["UnderVoltage"]
+    sagging.clock.advance(120)
+
+    alert = raised(sagging)["UnderVoltage"]
+
+    assert set(raised(sagging)) == {"Watchdog", "UnderVoltage"}
+    assert alert["annotations"]["summary"] == "pi-1 sags, 1."
+    assert alert["activeAt"] == before["activeAt"]
+
+
+def test_given_a_rule_with_a_memory_when_all_is_well_again_then_it_fires_until_that_is_over(
+    sagging,
+):
+    assert ask(sagging, 'ALERTS{severity="critical"}') == [1]
+    told = TOLD.replace(" 1", " 0")
+    sagging.machines["1"].host().write("/run/edge-agent/metrics/edge-node.prom", told)
+
+    sagging.clock.advance(590)
+    assert ask(sagging, 'ALERTS{severity="critical"}') == [1]
+    sagging.clock.advance(20)
+
+    assert ask(sagging, 'ALERTS{severity="critical"}') == []
+
+
+def test_given_samples_of_a_while_when_asked_for_a_stretch_then_each_step_has_its_own(sagging):
+    host = sagging.machines["0"].host()
+    ask(sagging, "up")
+    began = sagging.clock.now()
+    sagging.clock.advance(600)
+    ask(sagging, "up")
+    asked = {
+        "query": "max by (node) (edge_power_fault)",
+        "start": began,
+        "end": began + 600,
+        "step": "600s",
+    }
+
+    text = host.fetch(
+        f"http://127.0.0.1:18428/api/v1/query_range?{urllib.parse.urlencode(asked)}", {}, ""
+    )
+
+    (line,) = json.loads(text)["data"]["result"]
+    assert line["values"] == [[began, "1.0"], [began + 600, "1.0"]]
