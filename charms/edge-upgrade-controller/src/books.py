@@ -7,6 +7,7 @@ end; what is left of it still proves that no link in it was changed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -43,6 +44,9 @@ class Books:
     source: str = ""
     """The digest of the option's text if the accepted plan is what that says; else empty."""
     chain: tuple[audit.Record, ...] = ()
+    tally: tuple[tuple[str, int], ...] = ()
+    """How many records there ever were of each order, and of each status that a node came to:
+    the chain is cut at its old end, and counters must not be."""
     finished: tuple[str, ...] = ()
     """The plans that were carried out, newest last; others may depend on them."""
     leader: str = ""
@@ -59,6 +63,7 @@ def read(bag: Mapping[str, str]) -> Books:
         signature=bag.get("signature", ""),
         source=bag.get("source", ""),
         chain=chain,
+        tally=tuple(sorted(json.loads(bag.get("tally") or "{}").items())),
         finished=tuple(json.loads(bag.get("finished") or "[]")),
         leader=bag.get("leader", ""),
         rehearsed=_rehearsed(bag.get("rehearsed", "")),
@@ -83,6 +88,7 @@ def write(books: Books) -> dict[str, str]:
         "signature": books.signature,
         "source": books.source,
         "chain": _text([[getattr(link, name) for name in _LINK] for link in books.chain]),
+        "tally": _text(dict(books.tally)) if books.tally else "",
         "finished": _text(books.finished),
         "leader": books.leader,
         "rehearsed": _text(asdict(books.rehearsed)) if books.rehearsed else "",
@@ -91,11 +97,13 @@ def write(books: Books) -> dict[str, str]:
 
 def note(books: Books, entries: Iterable[Mapping[str, Any]], now: int) -> Books:
     """Add records to the audit chain."""
-    chain = books.chain
+    chain, tally = books.chain, Counter(dict(books.tally))
     for entry in entries:
+        if "node" in entry:
+            tally[str(entry.get("order") or entry.get("to"))] += 1
         link = audit.extend(chain[-1] if chain else None, {"at": now, **entry})
         chain = (*chain, link)
-    return replace(books, chain=chain[-KEPT_RECORDS:])
+    return replace(books, chain=chain[-KEPT_RECORDS:], tally=tuple(sorted(tally.items())))
 
 
 def _rehearsed(text: str) -> Rehearsed | None:

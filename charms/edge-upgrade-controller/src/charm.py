@@ -155,7 +155,8 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
 
         text = ""
         if self.unit.is_leader():
-            text = site_metrics.text(self._facts, (self._written or self._books).chain)
+            kept = self._written or self._books
+            text = site_metrics.text(self._facts, kept.chain, dict(kept.tally))
         try:
             if text:
                 self._host.write(site_upgrade.TEXTFILE, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import site_status
 from edgecloud.metrics import exposition
@@ -13,9 +13,9 @@ from edgecloud.rollout import audit, grant, ledger, messages, plan, waves, windo
 _GATES = {ledger.Verdict.PASS: 1, ledger.Verdict.FAIL: 0}
 
 
-def text(facts: site_status.Facts, chain: Sequence[audit.Record]) -> str:
+def text(facts: site_status.Facts, chain: Sequence[audit.Record], tally: Mapping[str, int]) -> str:
     """Return the whole text file."""
-    samples = list(_of_chain(chain))
+    samples = [*_of_chain(chain), *_of_tally(tally)]
     if facts.rollout is not None and facts.accepted is not None:
         samples += _of_rollout(facts.rollout)
         samples += _of_site(facts, facts.rollout, facts.accepted)
@@ -27,6 +27,15 @@ def _of_chain(chain: Sequence[audit.Record]) -> Iterator[exposition.Sample]:
         yield names.CHANGED.at(float(chain[-1].entry.get("at", 0)))
         yield names.RECORDS.at(chain[-1].seq)
         yield names.INTACT.at(audit.first_bad(chain) is None)
+
+
+def _of_tally(tally: Mapping[str, int]) -> Iterator[exposition.Sample]:
+    """Yield counters, at 0 too: what is not there yet cannot be seen to grow."""
+    if tally:
+        for verb in messages.Verb:
+            yield names.ORDERS.at(tally.get(verb.value, 0), verb=verb.value)
+        for status in messages.SETTLED:
+            yield names.OUTCOMES.at(tally.get(status.value, 0), status=status.value)
 
 
 def _of_rollout(rollout: ledger.Rollout) -> Iterator[exposition.Sample]:
@@ -62,6 +71,9 @@ def _of_site(
     minors = [minor.minor for name in rollout.members if (minor := grant.minor_of(site, name))]
     if minors:
         yield names.SKEW.at(max(minors) - min(minors))
+    for name, since in facts.sight.silent.items():
+        if name in rollout.entries:
+            yield names.SILENT.at(since, member=name)
     for name, verdict in facts.sight.gates.items():
         yield names.GATE.at(_GATES.get(verdict, -1), gate=name)
     remaining = window.remaining(accepted.calendar, facts.now)

@@ -97,6 +97,14 @@ STATE_SINCE = Metric(
     "upgrade_node_state_since_timestamp_seconds", "Since when it reports that status."
 )
 CORDONED = Metric("upgrade_cordoned", "Whether the cordon on this node is the upgrade's own.")
+STEP_TOOK = Metric(
+    "upgrade_step_duration_seconds",
+    "How long this node last was in a state that an upgrade passes, as its journal has it.",
+    ("step",),
+)
+RECORDS = Metric(
+    "upgrade_audit_records_total", "Records that the chain of this node ever got.", (), COUNTER
+)
 SLOT = Metric(
     "upgrade_boot_slot", "Which system runs (running) and boots next (default).", ("slot", "what")
 )
@@ -108,5 +116,5 @@ METRICS = (
     BOARD, POWER, TEMPERATURE, RTC_BATTERY, EEPROM, EEPROM_UPDATE,
     FLASH_LIFE, FLASH_END, WRITTEN, EXT4_ERRORS,
     SNAP, SNAP_HELD, REBOOT_REQUIRED, CERTIFICATE, READY, SCHEDULABLE, VOTERS, VOTERS_ANSWERING,
-    PLAN, STATE, STATE_SINCE, CORDONED, SLOT, BURNT, VETOED, AUDIT,
+    PLAN, STATE, STATE_SINCE, CORDONED, STEP_TOOK, RECORDS, SLOT, BURNT, VETOED, AUDIT,
 )  # fmt: skip

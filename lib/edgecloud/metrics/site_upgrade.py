@@ -35,6 +35,23 @@ QUARANTINED = Metric(
 DEBT = Metric(
     "upgrade_site_debt_nodes", "Nodes that were away for longer than their grace, and are owed it."
 )
+ORDERS = Metric(
+    "upgrade_site_orders_total",
+    "Orders ever given; `grant` and `roll-back` are those that disturb.",
+    ("verb",),
+    COUNTER,
+)
+OUTCOMES = Metric(
+    "upgrade_site_outcomes_total",
+    "How often a node ever came to a status at which an attempt ends.",
+    ("status",),
+    COUNTER,
+)
+SILENT = Metric(
+    "upgrade_site_silent_since_timestamp_seconds",
+    "Since when Kubernetes does not hear from a node of the plan; only while it does not.",
+    ("member",),
+)
 VOTERS = Metric("upgrade_site_voters_answering", "Voters of the datastore that answer.")
 SLACK = Metric(
     "upgrade_site_voters_slack", "How many of those could be missed without losing the majority."
@@ -59,5 +76,6 @@ INTACT = Metric("upgrade_site_audit_intact", "Whether the audit chain still veri
 
 METRICS = (
     PLAN, PHASE, PAUSED, NODES, DONE, GRANTED, UNAVAILABLE, BUDGET, FAILED, QUARANTINED, DEBT,
-    VOTERS, SLACK, SKEW, GATE, WINDOW, REMAINING, CHANGED, RECORDS, INTACT,
+    ORDERS, OUTCOMES, SILENT, VOTERS, SLACK, SKEW, GATE, WINDOW, REMAINING,
+    CHANGED, RECORDS, INTACT,
 )  # fmt: skip

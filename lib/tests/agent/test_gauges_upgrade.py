@@ -218,3 +218,20 @@ def test_given_a_power_cut_while_it_writes_when_power_returns_then_it_writes_aga
     single.machine(0).power_on()
 
     assert "upgrade_vetoed" in page(single.host(0)).names()
+
+
+def test_given_an_upgrade_when_told_then_each_step_has_the_time_that_it_took(single):
+    def boundary(name):
+        if name == "after apply in applying":
+            single.wait(40)
+
+    single.upgrade(0, boundary=boundary)
+
+    told = page(single.host(0))
+    took = {
+        labels["step"]: value for labels, value in told.labelled("upgrade_step_duration_seconds")
+    }
+    assert took["applying"] >= 40
+    assert {"staging", "draining", "validating"} <= set(took)
+    assert "soaking" not in took
+    assert told.value("upgrade_audit_records_total") == journal.chain(single.host(0))[-1].seq

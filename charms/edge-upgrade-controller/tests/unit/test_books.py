@@ -17,6 +17,7 @@ def begun(members, **changes):
 
 def test_given_a_rollout_when_written_and_read_then_nothing_is_lost(members):
     kept = dataclasses.replace(begun(members), finished=("old",), leader="app/0", source="s")
+    kept = dataclasses.replace(kept, tally=(("done", 2), ("grant", 3)))
     kept = dataclasses.replace(kept, rehearsed=books.Rehearsed("p", "m", 3, "c", "d", "", NOW))
 
     assert books.read(books.write(kept)) == kept
@@ -46,7 +47,16 @@ def test_given_many_records_when_noted_then_the_chain_is_short_and_holds():
         kept = books.note(kept, [{"n": number}], NOW)
 
     assert len(kept.chain) == books.KEPT_RECORDS
+    assert kept.tally == ()
     assert audit.first_bad(kept.chain) is None
+
+
+def test_given_orders_when_noted_then_their_number_outlives_their_records():
+    kept = books.Books()
+    for _ in range(books.KEPT_RECORDS + 50):
+        kept = books.note(kept, [{"order": "grant", "node": "pi-0"}], NOW)
+
+    assert books.read(books.write(kept)).tally == (("grant", books.KEPT_RECORDS + 50),)
 
 
 def test_given_twice_the_nodes_when_written_then_the_books_grow_no_faster(members):

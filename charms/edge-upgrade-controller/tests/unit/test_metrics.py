@@ -110,3 +110,42 @@ def test_given_a_whole_file_when_checked_then_promtool_where_it_is_has_no_compla
     checked = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_given_an_upgrade_when_measured_then_orders_and_outcomes_are_counted_for_good(site):
+    site.start()
+    site.rounds()
+
+    found = measured(site)
+
+    assert found['orders_total{verb="grant"}'] == 3
+    assert found['orders_total{verb="roll-back"}'] == 0
+    assert found['outcomes_total{status="done"}'] == 3
+    assert found['outcomes_total{status="rolled-back"}'] == 0
+
+
+def test_given_two_plans_one_after_the_other_when_measured_then_counters_go_on(site):
+    site.actors["pi-0"].broken = True
+    site.start()
+    site.rounds()
+    before = measured(site)
+
+    site.start(generation=2)
+
+    found = measured(site)
+    assert found['orders_total{verb="prepare"}'] > before['orders_total{verb="prepare"}']
+    assert found['orders_total{verb="grant"}'] == before['orders_total{verb="grant"}'] == 1
+    assert found['outcomes_total{status="rolled-back"}'] == 1
+
+
+def test_given_a_node_that_is_away_when_measured_then_it_says_since_when_until_it_is_back(site):
+    site.start()
+    site.actors["pi-2"].heard = False
+    site.event()
+    since = site.now - 60
+
+    assert measured(site)['silent_since_timestamp_seconds{member="pi-2"}'] == since
+
+    site.actors["pi-2"].heard = True
+    site.event()
+    assert not [name for name in measured(site) if name.startswith("silent_since")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,7 +65,11 @@ def history(machine: host.Host, place: Settings) -> Iterator[Sample]:
     since = _since(entries)
     if since is not None:
         yield node.STATE_SINCE.at(since)
+    for step, seconds in _steps(entries).items():
+        yield node.STEP_TOOK.at(seconds, step=step)
     links = [entry.link for entry in entries if entry.link]
+    if links:
+        yield node.RECORDS.at(links[-1].seq)
     # The report was written after the link whose hash it carries: without it, the end is gone.
     head = said.get("head", "")
     is_whole = not head or any(link.hash == head for link in links)
@@ -105,6 +110,20 @@ def _since(entries: list[journal.Entry]) -> int | None:
         if status is not last:
             since, last = entry.at, status
     return since
+
+
+def _steps(entries: list[journal.Entry]) -> dict[str, int]:
+    """Return how long the node last was in each state that has an effect of its own."""
+    from edgecloud.rollout import state
+
+    found, since = dict[str, int](), 0
+    for before, after in itertools.pairwise(entries):
+        if after.node.state is before.node.state:
+            continue
+        if before.node.state in state.EFFECTS and since:
+            found[before.node.state.value] = max(0, after.at - since)
+        since = after.at
+    return found
 
 
 def boot_files(machine: host.Host, place: Settings) -> list[str]:
