@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import actions
-from edgecloud.agent import heal, healing
+from edgecloud.agent import exchange, heal, healing
 from edgecloud.agent import paths as agent_paths
 from edgecloud.host import files
+from edgecloud.rollout import messages
 from edgelab import pi
 
 TOKEN = "d2f0a1b3c4e5968778695a4b3c2d1e0f"
@@ -75,3 +76,37 @@ def test_given_a_log_that_cannot_be_read_when_support_is_collected_then_it_says_
 @given(st.from_regex(r"[0-9a-f]{32}", fullmatch=True), st.text(max_size=20))
 def test_given_any_token_in_an_address_when_redacted_then_it_is_gone(token, around):
     assert token not in actions.redacted(f"{around} 10.0.0.1:25000/{token}/00ff {around}")
+
+
+@given(
+    st.recursive(
+        st.sampled_from([TOKEN, f"token={TOKEN}", f"https://me:{TOKEN}@site/x", 7, None, "ok"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just("k"), inner),
+        max_leaves=8,
+    )
+)
+def test_given_secrets_anywhere_when_redacted_then_each_value_is_and_the_rest_can_be_read(value):
+    written = json.dumps(actions._cleaned({"found": value}))
+
+    assert TOKEN not in written
+    assert shape(json.loads(written)["found"]) == shape(value)
+
+
+def shape(value):
+    """Return a value with every text in it the same."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value]
+    return "" if isinstance(value, str) else value
+
+
+def test_given_a_password_in_a_report_when_support_is_collected_then_it_is_still_json(ready):
+    reason = 'password: "hunter2", and then'
+    exchange.write_outbox(ready.host, messages.Report(reason=reason), state="idle")
+
+    file = ready.act("collect-support")["file"]
+
+    found = json.loads(ready.host.read(file))
+    assert "hunter2" not in ready.host.read(file)
+    assert found["report"]["report"]["reason"].endswith("and then")

@@ -6,9 +6,9 @@ import pytest
 from conftest import MEMBER, PLANE, START, WORKER
 from ops import testing
 
-from edgecloud.agent import bell, paths, settings, units
+from edgecloud.agent import bell, journal, paths, settings, units
 from edgecloud.interfaces import edge_component
-from edgecloud.rollout import messages
+from edgecloud.rollout import messages, state
 from edgelab import pi
 
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -205,3 +205,17 @@ def test_given_an_lxd_member_alone_when_told_then_it_goes_by_its_name_there(node
     assert node.said.machine.lxd
     assert node.said.machine.domain == "rack-b"
     assert settings.read(node.host).node == ""
+
+
+def test_given_an_upgrade_under_way_when_stopped_then_the_hook_fails_until_it_has_ended(node):
+    node.runs(WORKER).event("install")
+    at = state.Node("pi-0", state.State.APPLYING)
+    journal.Journal(node.host).append(START, at, "test")
+
+    with pytest.raises(SystemExit):
+        node.event("stop")
+    assert node.host.exists(units.PROGRAM)
+
+    journal.Journal(node.host).append(START, dataclasses.replace(at, state=state.State.DONE), "t")
+    node.event("stop").event("remove")
+    assert not node.host.exists(units.PROGRAM)

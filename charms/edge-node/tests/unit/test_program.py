@@ -6,8 +6,9 @@ import pytest
 from conftest import START
 
 import program
-from edgecloud.agent import journal, units, wake_lock
+from edgecloud.agent import journal, paths, units, wake_lock
 from edgecloud.agent.gauges import writing
+from edgecloud.host import systemd
 from edgecloud.rollout import state
 from edgelab import pi
 
@@ -83,3 +84,63 @@ def test_given_the_program_when_removed_then_no_metrics_of_it_grow_old_on_the_ma
 
     assert not host.exists(writing.TEXTFILE)
     assert not host.glob("/etc/systemd/system/edge-agent*")
+
+
+@pytest.mark.parametrize("name", ["cordoning", "applying", "rolling-back", "uncordoning"])
+def test_given_the_middle_of_an_upgrade_when_retired_then_its_order_stays(host, name):
+    host.write(paths.INBOX, "{}")
+    at_state(host, name)
+
+    assert not program.retire(host)
+    assert host.exists(paths.INBOX)
+
+
+@pytest.mark.parametrize("name", ["waiting", "soaking", "regressed", "done", "quarantined"])
+def test_given_a_node_at_rest_when_retired_then_its_agent_has_nothing_more_to_begin(host, name):
+    host.write(paths.INBOX, "{}")
+    at_state(host, name)
+
+    assert program.retire(host)
+    assert not host.exists(paths.INBOX)
+
+
+def test_given_a_wake_up_under_way_when_retired_then_it_is_not_yet(host):
+    host.write(paths.INBOX, "{}")
+
+    with wake_lock.lock(host):
+        assert not program.retire(host)
+
+    assert host.exists(paths.INBOX)
+    assert program.retire(host)
+
+
+def test_given_units_that_cannot_be_stopped_when_removed_then_the_secrets_went_first(node, host):
+    program.ensure(host)
+    for path in program.LEFT:
+        host.write(path, "secret")
+    node.machine.faults.add(pi.Fault(("/usr/bin/systemctl", "disable"), pi.fail(1, "no bus")))
+
+    with pytest.raises(systemd.SystemdError):
+        program.remove(host)
+
+    assert not [path for path in program.LEFT if host.exists(path)]
+    assert host.exists(units.PROGRAM)
+
+
+def test_given_a_hook_that_died_before_systemd_knew_when_ensured_again_then_it_is_told(node, host):
+    fault = pi.Fault(("/usr/bin/systemctl", "enable"), pi.fail(1, "no bus"))
+    node.machine.faults.add(fault)
+    with pytest.raises(systemd.SystemdError):
+        units.ensure(host)
+    node.world.calls.clear()
+
+    assert units.ensure(host)
+    assert [call.argv[1] for call in node.world.calls] == ["daemon-reload", "enable"]
+    assert not units.ensure(host)
+
+
+def test_given_units_that_were_removed_when_put_back_then_systemd_is_told_anew(host):
+    units.ensure(host)
+    units.remove(host)
+
+    assert units.ensure(host)

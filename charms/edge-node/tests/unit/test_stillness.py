@@ -3,7 +3,8 @@
 import pytest
 
 import stillness
-from edgecloud.host import snap
+from edgecloud.host import files, snap
+from edgelab import pi
 
 
 @pytest.fixture
@@ -44,3 +45,25 @@ def test_given_a_machine_that_is_left_when_released_then_all_is_as_before(busy):
 
     assert not snap.info(busy, "lxd").held
     assert not busy.exists(stillness.STATE)
+
+
+def test_given_a_snap_that_cannot_be_held_when_held_then_those_before_it_are_still_ours(
+    node, host
+):
+    for name in ("lxd", "microk8s"):
+        host.run(("/usr/bin/snap", "install", name, "--classic"), timeout_s=900)
+    last = snap.installed(host)[-1].name
+    refusal = pi.Fault(("/usr/bin/snap", "refresh", "--hold", last), pi.fail(1, "busy"))
+    node.machine.faults.add(refusal)
+
+    with pytest.raises(snap.SnapError):
+        stillness.ensure_held(host, wanted=True)
+
+    noted = files.read_state(host, stillness.STATE)
+    free = {each.name for each in snap.installed(host) if not each.held}
+    assert last in free
+    assert set(noted["held"]) == {each.name for each in snap.installed(host)} - free
+    assert noted["held"]
+    assert "at" not in noted
+    stillness.release(host)
+    assert not any(each.held for each in snap.installed(host))

@@ -9,7 +9,7 @@ import books
 import coordination
 import sighting
 from edgecloud.interfaces.node_upgrade import ClusterView, Machine, Missing, NodeReport
-from edgecloud.rollout import inventory
+from edgecloud.rollout import inventory, state
 
 NOW = sites.START
 HOUR = 3600
@@ -116,3 +116,31 @@ def test_given_a_node_that_does_not_know_itself_when_counted_then_it_is_left_out
     reports = {"a/0": report(None), "a/1": dataclasses.replace(report("pi-1"), machine=None)}
 
     assert sighting.members(reports, frozenset()) == {}
+
+
+@pytest.mark.parametrize(
+    ("obeyed", "epoch"), [((7, 40), 8), ((1, 5), 2), ((1, 0), 1), ((0, 99), 1), ((None, None), 1)]
+)
+def test_given_nodes_that_obeyed_a_former_controller_when_it_leads_then_it_outranks_that(
+    members, obeyed, epoch
+):
+    kept = begun(members)
+    said = {"a/0": report("pi-0", epoch=obeyed[0], serial=obeyed[1]), "a/1": report("pi-1")}
+
+    risen = coordination.outrank(kept, said, NOW)
+
+    assert risen.rollout.epoch == epoch
+    assert len(risen.chain) - len(kept.chain) == (epoch > 1)
+    assert coordination.outrank(risen, said, NOW) == risen
+
+
+def test_given_a_controller_deployed_anew_when_it_orders_then_nodes_take_it_for_news(site):
+    former = site.actors["pi-0"].node
+    site.actors["pi-0"].node = dataclasses.replace(former, stamp=(9, 300))
+
+    site.start()
+    site.obey()
+
+    assert {order.epoch for order in site.orders().orders} == {10}
+    assert site.actors["pi-0"].node.stamp[0] == 10
+    assert site.actors["pi-0"].node.state is state.State.WAITING
