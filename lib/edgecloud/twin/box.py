@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from edgecloud.rollout import messages, node, route, skew, state, window
+from edgecloud.rollout import audit, messages, node, route, skew, state, window
 
 State = state.State
 Effect = state.Effect
@@ -143,6 +143,8 @@ def _step(box: Box, event: state.Event, now: int) -> Box:
 
 def _problems(before: Box, after: Box, event: state.Event, now: int) -> Iterator[str]:
     was, then, work = before.node.state, after.node.state, after.node.work
+    if (was is not then) != (audit.node_transition(before.node, after.node) is not None):
+        yield "I25 a transition without one record"
     begins = was is State.GRANTED and then is not was and then is not before.node.rest
     if begins and work and window.remaining(work.calendar, now) < work.duration_s:
         yield "I14 began outside what is left of the window"

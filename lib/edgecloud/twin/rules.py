@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from edgecloud.rollout import (
+    audit,
     inventory,
     ledger,
     messages,
@@ -211,6 +212,24 @@ def _is_open(calendar: window.Calendar, start: int, end: int) -> bool:
     return not calendar.windows or (until >= end and until > start)
 
 
+def _recording(judged: Judged) -> Iterator[str]:
+    before, after = judged.before, judged.rollout
+    records = audit.site_transitions(before, after)
+    given = sorted(n for n, e in after.entries.items() if e.stamp != before.entries[n].stamp)
+    if sorted(each["node"] for each in records if "order" in each) != given:
+        yield "I25 an order without one record"
+    moved = (before.phase, before.wave, before.step) != (after.phase, after.wave, after.step)
+    if moved and sum("to" in each for each in records) != 1:
+        yield "I25 a wave or phase without one record"
+
+
+def _rehearsing(judged: Judged) -> Iterator[str]:
+    if judged.rollout.members != judged.case.members:
+        yield "I30 goes on with another site than it began with"
+    if judged.rollout.digest != judged.accepted.digest:
+        yield "I30 goes on with another plan than it began with"
+
+
 RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
     _ending,
     _pausing,
@@ -219,6 +238,8 @@ RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
     _waves,
     _order,
     _holding,
+    _recording,
+    _rehearsing,
 )
 
 

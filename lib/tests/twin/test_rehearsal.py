@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgecloud.rollout import grant, inventory, ledger, moves
+from edgecloud.rollout import audit, grant, inventory, ledger, moves, site, state
 from edgecloud.twin import faults, rehearsal, simulation
 from tests.rollout import sites
 
@@ -191,3 +191,34 @@ def test_given_a_measured_duration_that_changed_when_compared_then_it_is_another
     slower = {**SITE, "a": replace(SITE["a"], duration_s=99)}
 
     assert inventory.digest(slower) != inventory.digest(SITE)
+
+
+def test_given_decisions_without_a_record_when_rehearsed_then_it_is_found(monkeypatch):
+    real = audit.site_transitions
+    monkeypatch.setattr(audit, "site_transitions", lambda *both: real(*both)[:-1])
+
+    assert run().problem.startswith("I25 ")
+
+
+def test_given_a_node_that_hides_a_transition_when_rehearsed_then_it_is_found(monkeypatch):
+    real = audit.node_transition
+
+    def hiding(before, after):
+        return None if after.state is state.State.APPLYING else real(before, after)
+
+    monkeypatch.setattr(audit, "node_transition", hiding)
+
+    assert run().problem == "I25 a transition without one record"
+
+
+def test_given_a_site_that_changes_on_the_way_when_rehearsed_then_it_is_found(monkeypatch):
+    real = site.decide
+
+    def drifting(*words):
+        found = real(*words)
+        newer = {n: replace(m, version="1.34.9") for n, m in found.rollout.members.items()}
+        return replace(found, rollout=replace(found.rollout, members=newer))
+
+    monkeypatch.setattr(site, "decide", drifting)
+
+    assert run().problem == "I30 goes on with another site than it began with"
