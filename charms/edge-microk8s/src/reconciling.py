@@ -27,6 +27,8 @@ class Reconciliation:
         self._attempts = Attempts()
         self._node = own_node.OwnNode(known, self._attempts)
         self._attempt = self._attempts.make
+        self._found: tuple[node_status.Line, int] | None = None
+        """The line at the end of :meth:`run`, and how many troubles there were by then."""
 
     def run(self) -> None:
         """Do all that is to be done now, and see to it that the rest is not forgotten."""
@@ -45,7 +47,9 @@ class Reconciliation:
         self._come_to_rest()
 
     def line(self) -> node_status.Line:
-        """Return how the node is, in a line."""
+        """Return how the node is, in a line; looks again only if more went wrong since."""
+        if self._found is not None and self._found[1] == len(self._attempts.troubles):
+            return self._found[0]
         return node_status.judge(self._facts())
 
     def _act_for_others(self) -> None:
@@ -66,6 +70,7 @@ class Reconciliation:
         """Come back soon if something is unfinished; be brief next time if all is well."""
         host, facts = self.known.host, self._facts()
         line = node_status.judge(facts)
+        self._found = line, len(self._attempts.troubles)
         looks = self._look(facts, line) if self._is_unfinished(line) else None
         not_before = upkeep.waits_until(host) if self.known.is_steward else None
         if looks is not None or not_before is not None:
