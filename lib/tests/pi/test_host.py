@@ -14,6 +14,30 @@ def test_given_file_when_written_twice_then_only_the_first_time_changes_it(site)
     assert host.read("/etc/thing") == "text"
 
 
+@pytest.mark.parametrize("size", [0, 65535, 65536, 65537, 200_000])
+def test_given_a_file_of_any_length_when_read_then_all_of_it_is_there(site, size):
+    host = site.host(0)
+    host.write("/etc/thing", "x" * size)
+
+    assert host.read("/etc/thing") == "x" * size
+
+
+def test_given_line_ends_of_another_system_when_read_then_they_are_ours(site):
+    host = site.host(0)
+    host.path("/etc/thing").write_bytes(b"one\r\ntwo\rthree\n")
+
+    assert host.read("/etc/thing") == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("pattern", ["/etc/thing/*.d/x*", "/etc/*/a.d/x1", "/etc/thing/a.d/x1"])
+def test_given_a_pattern_when_globbed_then_what_matches_is_found(site, pattern):
+    host = site.host(0)
+    host.write("/etc/thing/a.d/x1", "")
+    host.write("/etc/thing/b/x2", "")
+
+    assert host.glob(pattern) == ["/etc/thing/a.d/x1"]
+
+
 def test_given_other_mode_when_written_then_the_mode_changes(site):
     host = site.host(0)
     host.write("/etc/thing", "text")
