@@ -15,8 +15,9 @@ sys.path.append(str(pathlib.Path(__file__).parents[2] / "charms/edge-monitor/tes
 
 import lxd_site
 import monitor_site
+import real_lxd
 
-from edgecloud.lxd import images, storage
+from edgecloud.lxd import images, instances, storage
 
 _NEEDED = ("lxd", "nft", "iptables", "dnsmasq", "mksquashfs", "busybox", "mkfs.btrfs", "openssl")
 
@@ -114,6 +115,57 @@ def three(site, image_files, progress):
     images.ensure_alias(api, "tiny", fingerprint)
     progress("the cluster of three serves")
     return made
+
+
+@pytest.fixture(scope="session")
+def make_cloud(site, tmp_path_factory):
+    """Return a function that makes units of the charm on real daemons, and lets them settle."""
+    made = []
+
+    def make(pis, **config):
+        cloud = real_lxd.RealSite(tmp_path_factory.mktemp("cloud"), site, **config)
+        made.append(cloud)
+        for _ in range(pis):
+            cloud.add_pi()
+        cloud.settle()
+        return cloud
+
+    yield make
+    for cloud in made:
+        cloud.close()
+
+
+@pytest.fixture(scope="session")
+def cloud(make_cloud, progress):
+    """Return the site of three units that the tests of the charm share."""
+    made = make_cloud(3)
+    progress("the charm has formed a cluster of three")
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny(cloud, image_files):
+    """Return the alias of a tiny image in the shared cloud."""
+    fingerprint, _ = images.ensure(cloud.api(cloud.leader()), image_files[0])
+    images.ensure_alias(cloud.api(cloud.leader()), "tiny", fingerprint)
+    return "tiny"
+
+
+@pytest.fixture
+def instance_on(cloud, tiny):
+    """Return a function that makes a running instance on a unit's member of the shared cloud."""
+    made = []
+
+    def make(name, unit):
+        api = cloud.api(unit)
+        plan = real_lxd.plan(name, tiny, member=unit.replace("/", "-"))
+        instances.create(api, plan, timeout_s=60)
+        made.append(name)
+        instances.ensure_running(api, name)
+
+    yield make
+    for name in made:
+        instances.ensure_absent(cloud.api(cloud.leader()), name)
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,26 @@ class RealDaemon:
         if self.process:
             self.process.wait(30)
 
+    def power_off(self) -> None:
+        """End it, and let go of its disks, as a machine that is switched off does."""
+        self.shut_down()
+        for mount in reversed(_mount_points()):
+            if mount.startswith(f"{self.folder}/storage-pools/"):
+                subprocess.run(("umount", mount), check=True, timeout=30)
+        _free_loops(f"{self.folder}/")
+
+    def remove(self) -> None:
+        """Take it and its data off the machine, as removing the snap does."""
+        # One that has just left its cluster hangs up on who asks it to shut down, and does.
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.shut_down()
+        self.stop()
+        own = {f"{self.folder}/devlxd", f"{self.folder}/shmounts"}
+        # A daemon that left its cluster started anew, and mounted its own once more.
+        for mount in [one for one in _mount_points() if one in own]:
+            subprocess.run(("umount", mount), check=True, timeout=30)
+        shutil.rmtree(self.folder, ignore_errors=not self.folder.exists())
+
     def sql(self, statement: str) -> None:
         """Change the cluster's database behind LXD's back."""
         subprocess.run(
@@ -117,8 +137,8 @@ class Site:
         self._groups: set[pathlib.Path] = set()
         self._forwarding = FORWARDING.read_text()
 
-    def daemon(self, name: str, *, listens: bool = True) -> RealDaemon:
-        """Start a daemon; it listens on an address of its own if wanted."""
+    def daemon(self, name: str, *, listens: bool = True, starts: bool = True) -> RealDaemon:
+        """Start a daemon, unless it is to be started later; have it listen if wanted."""
         folder = self.folder / f"{len(self._daemons)}"
         folder.mkdir(mode=0o711)
         made = RealDaemon(
@@ -128,7 +148,8 @@ class Site:
             log=self.folder / f"{name}.log",
         )
         self._daemons.append(made)
-        made.start()
+        if starts:
+            made.start()
         if listens:
             server.ensure_config(made.api, {"core.https_address": made.address})
         return made
@@ -167,11 +188,12 @@ class Site:
         FORWARDING.write_text(self._forwarding)
         shutil.rmtree(self.folder)
 
-    def left(self) -> dict[str, set[str]]:
-        """Return what of this site is on the machine, by kind."""
-        mine = f"{self.folder}/"
+    def left(self, of: RealDaemon | None = None) -> dict[str, set[str]]:
+        """Return what of this site, or of one of its daemons, is on the machine, by kind."""
+        mine = f"{of.folder if of else self.folder}/"
         family = _family(mine)
-        groups = {group for pid in family for group in _groups(pid)} | self._groups
+        groups = {group for pid in family for group in _groups(pid)}
+        groups |= set() if of else self._groups
         found = {
             "processes": {_command(pid) for pid in family},
             "mounts": {mount for mount in _mount_points() if mount.startswith(mine)},

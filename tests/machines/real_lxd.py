@@ -9,12 +9,24 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import time
 
-from edgecloud.lxd import cluster, daemon, transport
+from edgecloud.lxd import cluster, daemon, instances, transport
 from edgelab import model, pi
+from edgelab.model import entities
 
 CHARM = pathlib.Path(__file__).parents[2] / "charms" / "edge-lxd"
 APP = "edge-lxd"
+
+
+NO_NETWORK = {"eth0": {"type": "none"}}
+"""The bridge of these machines is played."""
+
+
+def plan(name, image, member=""):
+    """Return an instance of an image, by its alias, without a network."""
+    source = instances.Source.alias(image)
+    return instances.Plan(name, source, devices=NO_NETWORK, member=member)
 
 
 class RealLxdHost(pi.PiHost):
@@ -23,6 +35,8 @@ class RealLxdHost(pi.PiHost):
     def __init__(self, machine, real):
         super().__init__(machine)
         self.real = real
+        self.delays = []
+        """Seconds by which the next joins are late, one after the other."""
 
     def run(self, command, *, timeout_s, stdin=None, env=None, check=True):
         """Run LXD's program for real; let the daemon follow what snapd does with its snap."""
@@ -33,7 +47,9 @@ class RealLxdHost(pi.PiHost):
         if words[:1] == ["/usr/bin/snap"] and "lxd" in words and result.returncode == 0:
             if words[1] in ("install", "start") and not self.real.serves():
                 self.real.start()
-            elif words[1] in ("remove", "stop"):
+            elif words[1] == "remove":
+                self.real.remove()
+            elif words[1] == "stop":
                 self.real.stop()
         return result
 
@@ -48,6 +64,8 @@ class RealLxdHost(pi.PiHost):
         return transport.UnixSocket(self.real.folder / "unix.socket").open(timeout_s)
 
     def _lxd(self, words, timeout_s, stdin, check):
+        if words[0] == "init" and self.delays:
+            time.sleep(self.delays.pop(0))
         self.machine.world.calls.append(
             pi.Call(self.machine.id, ("lxd", *words), len(stdin or ""), 0, 0.0, 0.0)
         )
@@ -74,21 +92,34 @@ class RealSite(model.Model):
         wanted = {"network": "br0", "disk": "boot", "storage-size": "256MiB", **config}
         self.add_application(APP, CHARM, config=wanted)
 
-    def add_pi(self):
-        """Add a unit on a machine of its own, with a daemon that nobody has started yet."""
+    def add_pi(self, prepare=None, delays=()):
+        """Add a unit on a machine of its own, with an empty daemon.
+
+        Args:
+            prepare: is given the daemon before the charm comes.
+            delays: seconds by which its first joins are late.
+        """
         self.made += 1
-        real = self.site.daemon(f"{self.site.id}-{self.made}", listens=False)
-        real.stop()
+        name = f"{self.site.id}-{id(self)}-{self.made}"
+        real = self.site.daemon(name, listens=False, starts=False)
+        if prepare:
+            real.start()
+            prepare(real)
         machine = self.add_machine(address=real.address.partition(":")[0])
         found = self.world.machines[machine]
         bridge = found.path("/sys/class/net/br0/bridge/stp_state")
         bridge.parent.mkdir(parents=True)
         bridge.write_text("0\n")
         host = RealLxdHost(found, real)
+        host.delays += delays
         found.host = lambda: host
         unit = self.add_unit(APP, machine)
         self.real[unit.name] = real
         return unit
+
+    def settle(self, **limits):
+        """Settle, in far fewer hooks than a simulated site may take: each takes real time."""
+        super().settle(**{"within_s": 3600, "max_hooks": 300, **limits})
 
     def api(self, unit):
         return self.real[unit].api
@@ -99,9 +130,42 @@ class RealSite(model.Model):
     def statuses(self):
         return {unit.name: unit.status.name for unit in self.units.values()}
 
+    def do(self, unit, action, **params):
+        """Run an action, and return its results."""
+        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
+        assert run.status == "completed", run.message
+        return run.results
+
+    def refused(self, unit, action, **params):
+        """Run an action, and return why it was refused."""
+        run = self.run(unit, action, {key.replace("_", "-"): v for key, v in params.items()})
+        assert run.status == "failed", run.results
+        return run.message
+
+    def host(self, unit):
+        """Return a unit's machine."""
+        return self.world.machines[self.units[unit].machine].host()
+
+    def wake(self, unit):
+        """Have one unit run its update-status now."""
+        self.units[unit].queue.insert(0, entities.Hook("update-status"))
+        self.step()
+
+    def upgrade_snap(self, unit):
+        """Have snapd say that a machine has another build of the snap."""
+        snap = self.world.machines[self.units[unit].machine].snaps["lxd"]
+        self.world.store.publish("lxd", "5.21/edge", "arm64", "39000", "5.21.5-1")
+        snap.revision, snap.version = "39000", "5.21.5-1"
+        snap.versions["39000"] = "5.21.5-1"
+
     def names(self, unit):
         """Return the members as a unit's daemon sees them."""
         return [one.name for one in cluster.members(self.api(unit))]
 
     def messages(self):
         return {unit.name: unit.status.message for unit in self.units.values()}
+
+    def unplug(self, unit):
+        """Cut a machine's power, which it has no time to notice."""
+        self.real[unit].kill()
+        self.power_off(self.units[unit].machine)

@@ -105,3 +105,13 @@ def test_given_everything_at_once_when_judged_then_what_the_operator_mends_comes
 
 def test_given_a_long_message_when_judged_then_it_is_cut():
     assert len(line(seen(ONLINE), notes=("x" * 500,))[1]) == lxd_status.LONGEST
+
+
+def test_given_a_survivor_that_nobody_has_heard_of_yet_when_another_goes_then_it_counts():
+    survivor, lost = seen(OFFLINE, OFFLINE).members
+    alone = View(
+        "a-0", "f00", "5.21.4", members=(survivor, dataclasses.replace(lost, votes=False))
+    )
+
+    assert alone.survives_without("a-1")
+    assert not seen(OFFLINE, OFFLINE, OFFLINE).survives_without("a-2")
