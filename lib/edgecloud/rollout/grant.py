@@ -82,7 +82,7 @@ def open_account(
         current = minor_of(site, name)
         if current:
             account.fleet[member.role, current] += 1
-        in_use = entry is not None and entry.granted != messages.NEVER
+        in_use = entry is not None and entry.holds_slot
         if in_use or (report is not None and report.status in messages.DISRUPTED):
             target = skew.parse(_step_of(rollout, entry).version) if entry else None
             account.take(name, target)

@@ -116,7 +116,7 @@ class _Desk:
 def _take_back(desk: _Desk) -> None:
     """Withdraw every grant that nobody has taken up and that should stand no longer."""
     for name, entry in desk.entries.items():
-        if entry.granted == messages.NEVER or entry.released or entry.verb not in GRANTS:
+        if not entry.holds_slot or entry.verb not in GRANTS:
             continue
         report = desk.site.sight.reports.get(name)
         is_taken_up = report is not None and report.seen >= entry.granted
