@@ -1,118 +1,136 @@
-"""Containers with real systemd that are three nodes of one simulated cluster."""
+"""Three containers with real systemd, each a node of a simulated cluster.
+
+They can be the nodes of one cluster, which an upgrade goes through from end to end. Or each of
+them has a cluster to itself, whose other nodes are simulated only: then all three can be upgraded,
+and lose their power, at the same time, again and again from the same clean state.
+"""
 
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
-import tarfile
+import threading
 import time
-import zlib
 
-import agent_zipapp
+import agent_containers
+import agent_world
+
 from edgecloud import host
-from edgecloud.agent import exchange, journal, settings
+from edgecloud.agent import exchange, journal, paths, settings
 from edgecloud.host import rejoin_offer
-from edgecloud.lxd import guest, images, instances, storage
-from edgecloud.rollout import inventory, messages, plan
+from edgecloud.lxd import guest, instances
+from edgecloud.rollout import intent, inventory, ledger, messages, plan, site
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = pathlib.Path("/var/cache/edge-cloud-tests")
-RELEASE = "bookworm"
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-yaml,openssl"
-QUICKER = {
-    "NODE_READY_AFTER_INSTALL": 2,
-    "NODE_READY_AFTER_RESTART": 1,
-    "NODE_READY_AFTER_BOOT": 2,
-    "NODE_UNKNOWN_AFTER": 20,
-    "ROLES_EVERY": 2,
-}
-WAKE = """\
-import pathlib, sys, time
-
-sys.path.insert(0, "/usr/lib/edge-agent/edge-agent.pyz")
-
-from edgecloud import host
-from edgecloud.agent import agent, effects, settings
-
-effects._STEADY_S, effects._PAUSE_S = 2, 1
-control = pathlib.Path({control!r})
-
-
-def boundary(name):
-    left = (control / "left").read_text().splitlines()
-    if name in left:
-        (control / "at").write_text(name)
-        time.sleep(3600)
-
-
-machine = host.this()
-agent.Agent(machine, settings.read(machine), boundary=boundary).wake()
-"""
-SYSTEMCTL = """\
-#!/bin/sh
-case "$*" in
-    *snap.microk8s*) exec /usr/lib/edge-agent/systemctl "$@" ;;
-    *) exec /usr/bin/systemctl.real "$@" ;;
-esac
-"""
+COUNT = 3
+SHARED = "shared"
+FILLED, DISK_MIB, LEFT = 2, 768, 24 << 20
+"""The node whose disk can be filled, how large it is, and what is left when it is filled."""
+STEADY_S = 4
+"""So long must a node be well without a break; a tenth of what it takes on a Pi."""
+RESTS = frozenset({"done", "rolled-back", "failed-safe", "quarantined"})
 
 
 @dataclasses.dataclass
 class Nodes:
-    """The containers, and the world that their stand-ins share."""
+    """The containers, and the worlds that their stand-ins ask."""
 
-    api: object
+    connect: object
     folder: pathlib.Path
     progress: object
+    worlds: dict = dataclasses.field(default_factory=dict)
+    places: dict = dataclasses.field(default_factory=dict)
     serial: int = 0
+    _speaking: object = dataclasses.field(default_factory=threading.Lock)
 
-    def world(self, *words):
-        """Look at the world, or change it."""
-        command = (sys.executable, str(ROOT / "tests/machines/agent_world.py"))
-        done = subprocess.run(
-            (*command, str(self.folder), *words),
-            env={**os.environ, "PYTHONPATH": str(self.folder / "lib")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def say(self, text):
+        with self._speaking:
+            self.progress(text)
 
-    def shown(self):
-        return json.loads(self.world("show"))
+    def world(self, at):
+        """Return the world that a node is in just now; it begins when somebody needs it."""
+        return self._world(self.places[at])
+
+    def _world(self, name):
+        if name not in self.worlds:
+            self.worlds[name] = agent_world.start(self.folder / "worlds" / name)
+        return self.worlds[name]
+
+    def shown(self, at=0):
+        return self.world(at).ask("show")
+
+    def home(self, at):
+        return self.folder / "homes" / str(at)
 
     def tree(self, at):
         """Return the node's own files, from outside."""
-        return host.LocalHost(self.folder / "world" / "machines" / str(at))
+        return host.LocalHost((self.home(at) / "machine").resolve())
 
-    def control(self, at):
-        return self.folder / f"control-{at}"
+    def gather(self):
+        """Make all containers nodes of one new cluster."""
+        for at in range(COUNT):
+            self._stop(at)
+        self._world(SHARED).ask("reset")
+        for at in range(COUNT):
+            self._move(at, SHARED)
+            self._start(at)
 
-    def name(self, at):
-        return f"node-{at}"
+    def part(self, at, *, last=False, bad="", steady_s=STEADY_S):
+        """Make a container a node of a new cluster that it has to itself.
 
-    def start(self, at):
-        instances.ensure_running(self.api, self.name(at), timeout_s=60)
+        Args:
+            at: which.
+            last: whether the other nodes run the new build already.
+            bad: how the spoilt build is bad here.
+            steady_s: so long must it be well without a break.
+        """
+        self._stop(at)
+        own = self._world(f"own-{at}")
+        own.ask("reset")
+        self._move(at, f"own-{at}", steady_s)
+        own.ask("spoil", str(at), bad)
+        for other in range(COUNT):
+            if last and other != at:
+                own.ask("refresh", str(other))
 
-    def cut(self, at):
-        """Pull the plug of a container and of what its stand-ins play, then put it in."""
-        instances.ensure_stopped(self.api, self.name(at), force=True, timeout_s=60)
-        self.world("off", str(at))
-        self.world("on", str(at))
-        self.start(at)
+    def _move(self, at, name, steady_s=STEADY_S):
+        """Have a container find another machine and its programs when it starts."""
+        self.places[at] = name
+        self.home(at).mkdir(exist_ok=True)
+        for link, target in (("machine", "machines"), ("programs", "programs")):
+            (self.home(at) / link).unlink(missing_ok=True)
+            (self.home(at) / link).symlink_to(self.folder / "worlds" / name / target / str(at))
+        self._allow(at, ())
+        (self.home(at) / "passed").write_text("")
+        (self.home(at) / "steady").write_text(str(steady_s))
+        settings.write(self.tree(at), settings.Settings(f"pi-{at}", f"pi-{at}", clock="kept"))
+        url = self.world(at).ask("offer", str((at + 1) % COUNT))
+        rejoin_offer.write(self.tree(at), rejoin_offer.Offer((url,), time.time() + 1e6))
+
+    def _start(self, at):
+        instances.ensure_running(self.connect(), agent_containers.name(at), timeout_s=60)
+
+    def _stop(self, at):
+        api, name = self.connect(), agent_containers.name(at)
+        instances.ensure_stopped(api, name, force=True, timeout_s=60)
 
     def run(self, at, *words):
-        return guest.run(self.api, self.name(at), words, timeout_s=120)
+        return guest.run(self.connect(), agent_containers.name(at), words, timeout_s=120)
 
-    def plan(self, **changes):
-        shown = self.shown()["0"]
+    def _fill(self):
+        """Let the new build eat up the disk of the node that has a small one."""
+        var = self.tree(FILLED).path("/var")
+        usage = os.statvfs(var)
+        size = usage.f_bavail * usage.f_frsize - LEFT
+        with (var / "snap/microk8s/common/core").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        self.say(f"{size >> 20} MiB of the disk of pi-{FILLED} are gone")
+
+    def plan(self, at=0, build="new", **changes):
+        shown = self.shown(at)
         releases = {
             minor: {"revision": {"arm64": int(shown[which])}}
-            for minor, which in (("1.35", "old"), ("1.36", "new"))
+            for minor, which in (("1.35", "old"), ("1.36", build))
         }
         document = {
             "apiVersion": plan.API_VERSION,
@@ -121,198 +139,174 @@ class Nodes:
             "expires": "2035-02-01T00:00:00Z",
             "windows": "always",
             "targets": {"kubernetes": {"to": "1.36", "releases": releases}},
-            "canary": {"name": "canary", "size": "1", "soak": "5s"},
+            "canary": {"name": "canary", "size": "1", "soak": "1s"},
+            "waves": [{"name": "rest", "soak": "1s"}],
             "floors": {"free-mib": 0},
             "drain": {"timeout": "20s"},
-            "deadlines": {"validate": "20s"},
+            "deadlines": {"validate": "15s"},
             **changes,
         }
         return plan.read(document)
 
-    def order(self, at, verb, accepted, token=0):
+    def order(self, at, verb, accepted):
         self.serial += 1
         given = messages.Order(
             (1, self.serial), messages.Verb(verb), accepted.digest, "kubernetes/1.36",
-            expires=int(time.time()) + 3600, token=token,
+            expires=int(time.time()) + 3600,
         )  # fmt: skip
-        member = inventory.Member(f"pi-{at}", role="control-plane", voter=True, version="v1.35.2")
-        exchange.write_inbox(self.tree(at), exchange.Inbox(given, accepted, member))
+        exchange.write_inbox(self.tree(at), exchange.Inbox(given, accepted, member(at)))
+
+    def passed(self, at):
+        """Return the boundaries that a node came past since it is where it is."""
+        return set((self.home(at) / "passed").read_text().splitlines())
 
     def node(self, at):
         return journal.Journal(self.tree(at)).node
 
-    def upgrade(self, at, accepted, boundaries, ends, *, token=0, timeout_s=240):
-        """Order and grant a node's upgrade, cutting its power once at each of the boundaries."""
-        left = list(boundaries)
+    def upgrade(self, at, accepted, cuts=(), *, timeout_s=180, fill_at=""):
+        """Order and grant a node's upgrade, and cut its power once at each of the boundaries.
+
+        Args:
+            at: which node; it is started if it does not run.
+            accepted: the plan.
+            cuts: the boundaries.
+            timeout_s: until when it has to rest, with every boundary behind it.
+            fill_at: the boundary at which the disk is filled while the power is away.
+        """
+        left = list(cuts)
         self._allow(at, left)
-        self.order(at, "prepare", accepted, token)
+        self.order(at, "prepare", accepted)
+        self._start(at)
         deadline, seen = time.monotonic() + timeout_s, ""
         while time.monotonic() < deadline:
-            time.sleep(0.3)
-            reached = self._reached(at)
-            if reached:
-                left.remove(reached)
-                self._allow(at, left)
-                self.progress(f"power of pi-{at} cut {reached}; {len(left)} boundaries to come")
-                self.cut(at)
+            time.sleep(0.1)
+            if self._cut_if_reached(at, left, fill_at):
                 continue
             found = self.node(at)
-            state = found.state.value if found else "idle"
+            state = found.state.value if found and found.work else "idle"
             if state == "waiting" and seen != state:
-                self.order(at, "grant", accepted, token)
+                self.order(at, "grant", accepted)
             seen = state
-            if state in ends and not left and found.token == token:
+            is_over = state in RESTS and f"after writing {state}" in self.passed(at)
+            if is_over and not left and found.work.digest == accepted.digest:
                 return found
         log = self.run(at, "journalctl", "-u", "edge-agent", "-n", "30", "--no-pager").stdout
         raise AssertionError(f"{self.node(at)}\nnot reached: {left}\n{log}")
 
     def _allow(self, at, left):
-        folder = self.control(at)
-        (folder / "left.new").write_text("\n".join(left))
-        (folder / "left.new").replace(folder / "left")
-        (folder / "at").unlink(missing_ok=True)
+        """Say at which boundaries the agent of a node waits for its power to be cut."""
+        (self.home(at) / "left.new").write_text("\n".join(left))
+        (self.home(at) / "left.new").replace(self.home(at) / "left")
+        (self.home(at) / "at").unlink(missing_ok=True)
 
-    def _reached(self, at):
+    def _cut_if_reached(self, at, left, fill_at):
+        """Cut a node's power, and give it back, if it waits at a boundary. Return whether it did.
+
+        The plug is pulled of the container, and of the machine that its stand-ins play.
+        """
         try:
-            return (self.control(at) / "at").read_text()
+            reached = (self.home(at) / "at").read_text()
         except FileNotFoundError:
-            return ""
+            return False
+        left.remove(reached)
+        self._stop(at)
+        if reached == fill_at:
+            self._fill()
+        self._allow(at, left)
+        self.world(at).ask("cut", str(at))
+        self._start(at)
+        return True
 
+    def carry_out(self, accepted, *, alone=None, former=None, timeout_s=120):
+        """Play the coordinator, with the real core, to the end of a plan. Return the rollout.
 
-def image(folder, progress):
-    """Return the image's file, made by debootstrap once and kept outside the repository."""
-    kept = CACHE / f"agent-{RELEASE}-{zlib.crc32(PACKAGES.encode()):08x}.tar.gz"
-    if kept.exists():
-        return kept
-    progress("making the image by debootstrap; it is kept for the next run")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    root = folder / "rootfs"
-    command = ("debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(root))
-    subprocess.run(command, check=True, capture_output=True, timeout=420)
-    metadata = folder / "metadata.yaml"
-    architecture = os.uname().machine
-    metadata.write_text(f"architecture: {architecture}\ncreation_date: 1700000000\n")
-    part = kept.with_suffix(".part")
-    with tarfile.open(part, "w:gz", compresslevel=1) as tar:
-        tar.add(metadata, arcname="metadata.yaml")
-        tar.add(root, arcname="rootfs")
-    shutil.rmtree(root)
-    part.replace(kept)
-    return kept
+        Args:
+            accepted: the plan.
+            alone: the node for which the coordinator is away, and the inbox gone, from the moment
+                on in which it is disturbed until it has arrived.
+            former: the rollout before this one.
+            timeout_s: how long the whole may take.
+        """
+        members = {f"pi-{at}": member(at) for at in range(COUNT)}
+        rollout = intent.accept(accepted, members, int(time.time()), current=former)
+        was_away, given = False, {}
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            if alone is not None and self._is_disturbed(alone):
+                if not was_away:
+                    self.tree(alone).remove(paths.INBOX)
+                    self.say(f"pi-{alone} is on its own")
+                was_away = True
+                continue
+            rollout = self._turn(rollout, accepted, given)
+            if rollout.phase in ledger.TERMINAL:
+                assert was_away or alone is None
+                return rollout
+        raise AssertionError(f"{site.headline(rollout)}\n{[self.node(at) for at in range(COUNT)]}")
 
+    def _is_disturbed(self, at):
+        report = exchange.read_outbox(self.tree(at))
+        return report is not None and report.status in messages.DISRUPTED
 
-def make(api, folder, progress, count=3):
-    """Make the cluster, the containers and their agents."""
-    made = Nodes(api, folder, progress)
-    shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("tests"))
-    _quicken(folder / "lib/edgelab/pi/durations.py")
-    made.world("build", str(count))
-    agent_zipapp.main([str(folder / "edge-agent.pyz")])
-    fingerprint, _ = images.ensure(api, image(folder, progress))
-    storage.ensure(api, "nodes", "dir", {})
-    for at in range(count):
-        _prepare(made, at)
-        _create(made, at, fingerprint)
-        made.start(at)
-    for at in range(count):
-        _settle(made, at)
-        progress(f"pi-{at} runs real systemd and the agent's units")
-    return made
-
-
-def _quicken(path):
-    text = path.read_text()
-    for name, value in QUICKER.items():
-        lines = [f"{name} = {value}.0" if row.startswith(f"{name} =") else row
-                 for row in text.splitlines()]  # fmt: skip
-        text = "\n".join(lines) + "\n"
-    path.write_text(text)
-
-
-def _prepare(made, at):
-    """Lay the node's settings, its way back and its programs where the container finds them."""
-    made.control(at).mkdir()
-    (made.control(at) / "left").write_text("")
-    tree = made.tree(at)
-    settings.write(tree, settings.Settings(f"pi-{at}", f"pi-{at}", clock="kept"))
-    url = made.world("offer", str((at + 1) % 3)).strip()
-    rejoin_offer.write(tree, rejoin_offer.Offer((url,), time.time() + 1e6))
-
-
-def _create(made, at, fingerprint):
-    disks = {
-        name: {"type": "disk", "source": str(path), "path": str(path)}
-        for name, path in (
-            ("library", made.folder / "lib"),
-            ("world", made.folder / "world"),
-            ("control", made.control(at)),
-            ("programs", made.folder / f"programs-{at}"),
+    def _turn(self, rollout, accepted, given):
+        shown = self.shown()["nodes"]
+        voters = frozenset(f"pi-{at}" for at, each in shown.items() if each["voter"])
+        reports = {f"pi-{at}": exchange.read_outbox(self.tree(at)) for at in range(COUNT)}
+        sight = ledger.Sight(
+            {name: report for name, report in reports.items() if report},
+            frozenset(f"pi-{at}" for at, each in shown.items() if not each["ready"]),
+            voters=voters,
+            answering=voters,
         )
-    }
-    disks["root"] = {"type": "disk", "path": "/", "pool": "nodes"}
-    instances.create(
-        made.api,
-        instances.Plan(
-            made.name(at),
-            instances.Source.image(fingerprint),
-            profiles=(),
-            config={"security.privileged": "true", "security.nesting": "true"},
-            devices=disks,
-        ),
-    )
+        decided = site.decide(ledger.Site(rollout, sight), accepted, int(time.time()))
+        for name, order in site.orders(decided.rollout).items():
+            if given.get(name) != order:
+                inbox = exchange.Inbox(order, accepted, rollout.members[name])
+                exchange.write_inbox(self.tree(name[-1]), inbox)
+                given[name] = order
+        return decided.rollout
+
+    def close(self):
+        """Remove the containers, and let go of the worlds."""
+        for at in range(COUNT):
+            instances.ensure_absent(self.connect(), agent_containers.name(at), timeout_s=60)
+        for world in self.worlds.values():
+            world.close()
+        for place in (self._card(), self.folder / "worlds"):
+            subprocess.run(("umount", place), check=True, timeout=60)
+
+    def _card(self):
+        return self.folder / f"worlds/own-{FILLED}/machines/{FILLED}/var"
+
+    def confine(self):
+        """Put what a node keeps in ``/var`` on a small disk of its own, which can be filled."""
+        image, var = self.folder / "card", self._card()
+        with image.open("wb") as file:
+            file.truncate(DISK_MIB << 20)
+        subprocess.run(("mkfs.ext4", "-q", image), check=True, timeout=60)
+        shutil.rmtree(var)
+        var.mkdir()
+        subprocess.run(("mount", "-o", "loop", image, var), check=True, timeout=60)
 
 
-def _settle(made, at):
-    """Put the agent and the stand-ins in place; systemd is the real one."""
-    programs, root = made.folder / f"programs-{at}", made.folder / f"world/machines/{at}"
-    _until_up(made, at)
-    steps = f"""
-set -e
-mkdir -p /usr/lib/edge-agent /etc/edge-agent
-install -m 755 {programs}/snap {programs}/curl {programs}/vcgencmd /usr/bin/
-install -m 755 {programs}/systemctl /usr/lib/edge-agent/systemctl
-mv /usr/bin/systemctl /usr/bin/systemctl.real
-for path in /snap /var/snap /var/lib/edge-agent; do
-    rm -rf $path; mkdir -p {root}$path; ln -sfn {root}$path $path
-done
-"""
-    _shell(made, at, steps)
-    guest.push(made.api, made.name(at), "/usr/bin/systemctl", SYSTEMCTL.encode(), mode=0o755)
-    content = (made.folder / "edge-agent.pyz").read_bytes()
-    guest.push(made.api, made.name(at), "/usr/lib/edge-agent/edge-agent.pyz", content, mode=0o755)
-    text = WAKE.format(control=str(made.control(at)))
-    guest.push(made.api, made.name(at), "/usr/lib/edge-agent/wake.py", text.encode())
-    steps = """
-set -e
-mkdir -p /etc/systemd/system/edge-agent.service.d /etc/systemd/system/edge-agent.timer.d
-printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/python3 /usr/lib/edge-agent/wake.py\\n' \
-    > /etc/systemd/system/edge-agent.service.d/test.conf
-printf '[Timer]\\nOnBootSec=1s\\nOnUnitInactiveSec=2s\\nAccuracySec=100ms\\n' \
-    > /etc/systemd/system/edge-agent.timer.d/test.conf
-cd /usr/lib/edge-agent
-PYTHONPATH=edge-agent.pyz python3 -c \
-    'from edgecloud import host; from edgecloud.agent import units; units.ensure(host.this())'
-"""
-    _shell(made, at, steps)
-    if at:
-        stop_metrics(made, at)
+def member(at):
+    return inventory.Member(f"pi-{at}", role="control-plane", voter=True, version="v1.35.2")
 
 
-def stop_metrics(made, at):
-    """Spare a container what it tells every minute: each stand-in that is asked takes a second."""
-    _shell(made, at, "systemctl disable --now edge-agent-metrics.timer")
-
-
-def _until_up(made, at):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        done = made.run(at, "/bin/systemctl", "is-system-running")
-        if done.stdout.strip() in ("running", "degraded"):
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"systemd does not come up: {done}")
-
-
-def _shell(made, at, text):
-    done = made.run(at, "/bin/sh", "-c", text)
-    assert done.exit_code == 0, done
+def make(connect, folder, progress):
+    """Make the clusters, the containers and their agents."""
+    made = Nodes(connect, folder, progress)
+    clean = folder / "worlds/clean"
+    clean.parent.mkdir()
+    # In memory: a container that loses its power loses nothing that this machine was told to keep.
+    command = ("mount", "-t", "tmpfs", "-o", "size=1g", "worlds", clean.parent)
+    subprocess.run(command, check=True, timeout=60)
+    agent_world.build(clean, COUNT)
+    for name in (SHARED, *(f"own-{at}" for at in range(COUNT))):
+        shutil.copytree(clean, clean.with_name(name), symlinks=True)
+    for at in range(COUNT):
+        made.home(at).mkdir(parents=True)
+    made.confine()
+    agent_containers.make(connect(), folder, progress, COUNT)
+    return made

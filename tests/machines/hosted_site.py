@@ -1,14 +1,9 @@
 """Hosted nodes with real systemd in real containers, and a simulated cluster that they join."""
 
 import dataclasses
-import json
-import os
 import pathlib
-import shutil
-import subprocess
-import sys
 
-import agent_site
+import hosted_world
 import lxd_site
 
 import guest_host
@@ -29,9 +24,9 @@ SHAPE = pool_profile.Shape(cpu=2, memory="1GiB", disk="1GiB")
 SETTLE = """
 set -e
 for program in snap curl systemctl; do
-    ln -sf FOLDER/programs/NODE/$program /usr/local/bin/$program
+    ln -sf FOLDER/world/programs/NODE/$program /usr/local/bin/$program
 done
-ln -sf FOLDER/programs/NODE/snap /usr/bin/snap
+ln -sf FOLDER/world/programs/NODE/snap /usr/bin/snap
 for path in /snap /var/snap; do
     rm -rf $path
     mkdir -p FOLDER/world/machines/NODE$path
@@ -47,23 +42,12 @@ class Plane:
 
     folder: pathlib.Path
     unit: str
+    world: object
     relation: object = "related"
     now: ClusterRecord = dataclasses.field(default_factory=ClusterRecord)
     said: NodeReport = dataclasses.field(default_factory=NodeReport)
     urls: dict = dataclasses.field(default_factory=dict)
     drained: list = dataclasses.field(default_factory=list)
-
-    def world(self, *words):
-        command = (sys.executable, str(pathlib.Path(__file__).parent / "hosted_world.py"))
-        done = subprocess.run(
-            (*command, str(self.folder), *words),
-            env={**os.environ, "PYTHONPATH": str(self.folder / "lib")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def record(self):
         return self.now
@@ -85,7 +69,7 @@ class Plane:
         return self.urls[offer.unit]
 
     def workers(self):
-        return json.loads(self.world("workers"))
+        return self.world.ask("workers")
 
     def act(self):
         reports = {f"{self.unit}:{one.name}": one.report for one in self.said.hosted}
@@ -93,7 +77,7 @@ class Plane:
         for unit, member in list(members.items()):
             report = reports.get(unit, NodeReport())
             if report.leaving:
-                self.world("let-go", member.node)
+                self.world.ask("let_go", member.node)
                 self.drained.append(member.node)
                 del members[unit]
             elif report.joined and report.ca == self.now.cluster:
@@ -105,7 +89,7 @@ class Plane:
             if admission is None and ready and unit not in members:
                 admission = Admission(unit, (report.attempt or 0) + 1, host.this().now() + 900)
                 members[unit] = Member(unit, report.node, report.address, "worker", "joining")
-                self.urls[unit] = self.world("offer").strip()
+                self.urls[unit] = self.world.ask("offer")
         found = tuple(members.values())
         self.now = dataclasses.replace(self.now, members=found, admission=admission)
 
@@ -160,10 +144,8 @@ class HostedSite:
 def make(pool_host, folder, state, progress, names):
     """Make the cluster, and the machines that the nodes of these names will play."""
     folder.mkdir()
-    lib = agent_site.ROOT / "lib"
-    shutil.copytree(lib, folder / "lib", ignore=shutil.ignore_patterns("tests"))
-    agent_site._quicken(folder / "lib/edgelab/pi/durations.py")
-    plane = Plane(folder, pool_host.unit)
-    ca = plane.world("build", *names).strip()
-    plane.now = ClusterRecord(cluster=ca, steward="plane/0")
+    hosted_world.build(folder / "world", names)
+    world = hosted_world.start(folder / "world")
+    plane = Plane(folder, pool_host.unit, world)
+    plane.now = ClusterRecord(cluster=world.ask("authority"), steward="plane/0")
     return HostedSite(pool_host, plane, host.LocalHost(state), progress)

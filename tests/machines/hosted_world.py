@@ -1,70 +1,69 @@
-"""Make and change the simulated cluster that hosted nodes join. Run as a program."""
+"""The simulated cluster that hosted nodes join."""
 
+import base64
+import hashlib
 import json
 import pathlib
-import sys
+import re
 import time
 
-from edgelab import pi
-from edgelab.pi import executable
+import world_server
 
-PROGRAMS = ("snap", "systemctl", "curl")
+from edgelab import pi
+
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
 KUBECTL = ("/snap/microk8s/current/kubectl", f"--kubeconfig={ADMIN}")
 
 
-def run(found, *words):
-    return found.run(words, timeout_s=900).stdout
+def start(folder):
+    """Return a world that was built there, served by a process of its own."""
+    return world_server.World(pathlib.Path(__file__), folder)
 
 
 def build(folder, names):
-    """Make a control plane, and bare machines; print the cluster's authority."""
-    import base64
-    import hashlib
-    import re
-
-    world = pi.World(folder / "world", pi.Clock(time.time() - 4000), seed=1)
+    """Make a control plane, and bare machines."""
+    world = pi.World(folder, pi.Clock(time.time() - 4000), seed=1)
     first = world.add_machine("plane", hostname="plane").host()
-    run(first, "/usr/bin/snap", "install", "microk8s", "--classic", "--channel=1.35/stable")
+    words = ("install", "microk8s", "--classic", "--channel=1.35/stable")
+    first.run(("/usr/bin/snap", *words), timeout_s=900)
     for name in names:
         world.add_machine(name, hostname=name)
     for _ in range(4):
         world.clock.advance(60)
         world.tick()
-    text = first.read("/var/snap/microk8s/current/certs/ca.crt")
-    found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END", text, re.DOTALL)
-    content = base64.b64decode(found.group(1)) if found else text.encode()
-    world.clock = pi.RealClock()
-    world.speed = 0.01
-    world.save()
-    for name in names:
-        pi.install(folder / "programs" / name, folder / "world", name, PROGRAMS)
-    print(hashlib.sha256(content).hexdigest())
+    world_server.save(world)
 
 
-def workers(found):
-    items = json.loads(run(found, *KUBECTL, "get", "nodes", "-o", "json"))["items"]
-    names = (one["metadata"]["name"] for one in items)
-    return sorted(name for name in names if name != "plane")
+class Server(world_server.Server):
+    """What the control plane is asked to do."""
+
+    programs = ("snap", "systemctl", "curl")
+
+    def _run_there(self, *words):
+        return self.world.machines["plane"].host().run(words, timeout_s=900).stdout
+
+    def authority(self):
+        """Return the fingerprint of the cluster's authority."""
+        text = self.world.machines["plane"].host().read("/var/snap/microk8s/current/certs/ca.crt")
+        found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END", text, re.DOTALL)
+        content = base64.b64decode(found.group(1)) if found else text.encode()
+        return hashlib.sha256(content).hexdigest()
+
+    def offer(self):
+        text = self._run_there("/snap/bin/microk8s", "add-node", "--format", "json")
+        return json.loads(text)["urls"][0]
+
+    def workers(self):
+        self.world.tick()
+        items = json.loads(self._run_there(*KUBECTL, "get", "nodes", "-o", "json"))["items"]
+        names = (one["metadata"]["name"] for one in items)
+        return sorted(name for name in names if name != "plane")
+
+    def let_go(self, name):
+        if name in self.workers():
+            self._run_there(*KUBECTL, "drain", name, "--ignore-daemonsets", "--force")
+            self._run_there("/snap/bin/microk8s", "remove-node", name, "--force")
 
 
-def main(folder, what, *words):
-    sys.executable = "/usr/bin/python3"
-    if what == "build":
-        build(folder, words)
-        return
-    home = folder / "world"
-    with executable._locked(home), executable._opened(home) as world:
-        world.tick()
-        first = world.machines["plane"].host()
-        if what == "offer":
-            text = run(first, "/snap/bin/microk8s", "add-node", "--format", "json")
-            print(json.loads(text)["urls"][0])
-        elif what == "workers":
-            print(json.dumps(workers(first)))
-        elif what == "let-go" and words[0] in workers(first):
-            run(first, *KUBECTL, "drain", words[0], "--ignore-daemonsets", "--force")
-            run(first, "/snap/bin/microk8s", "remove-node", words[0], "--force")
-
-
-main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+if __name__ == "__main__":
+    world_server.serve(Server)

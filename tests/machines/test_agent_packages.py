@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tarfile
 
-import agent_site
+import agent_containers
 import pytest
 
 from edgecloud import host
@@ -162,7 +162,7 @@ class Bench:
 def tree(tmp_path_factory, progress):
     """Return a tree with an archive of two moments, and the packages of the first."""
     folder = tmp_path_factory.mktemp("packages")
-    with tarfile.open(agent_site.image(folder, progress)) as source:
+    with tarfile.open(agent_containers.image(folder, progress)) as source:
         source.extractall(folder, filter="fully_trusted")
     root = folder / "rootfs"
     for stamp, wanted in ARCHIVE.items():

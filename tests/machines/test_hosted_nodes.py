@@ -1,5 +1,6 @@
 """Nodes without an agent join over ``cluster_join``, inside real containers with real systemd."""
 
+import agent_containers
 import hosted_site
 import pool_site
 import pytest
@@ -23,7 +24,7 @@ def site_of_nodes(site, progress, tmp_path_factory):
             progress,
             (FIRST, SECOND, SUCCESSOR),
         )
-        file = hosted_site.agent_site.image(site.folder, progress)
+        file = agent_containers.image(site.folder, progress)
         fingerprint, _ = images.ensure(pool_host.api, file)
         images.ensure_alias(pool_host.api, "node", fingerprint)
         shared = {"type": "disk", "source": str(folder), "path": str(folder)}
@@ -33,6 +34,7 @@ def site_of_nodes(site, progress, tmp_path_factory):
             yield made
         finally:
             pool_profile.devices = former
+            made.plane.world.close()
 
 
 def test_given_two_nodes_wanted_when_hooks_run_then_they_join_and_then_nothing_is_touched(
