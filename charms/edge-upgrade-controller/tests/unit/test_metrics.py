@@ -131,6 +131,7 @@ def test_given_two_plans_one_after_the_other_when_measured_then_counters_go_on(s
     before = measured(site)
 
     site.start(generation=2)
+    site.round()
 
     found = measured(site)
     assert found['orders_total{verb="prepare"}'] > before['orders_total{verb="prepare"}']
