@@ -71,6 +71,7 @@ def test_given_an_instance_when_its_unit_is_removed_then_it_moves_and_the_member
 
     assert member(last) not in cloud.names("edge-lxd/0")
     assert instances.find(cloud.api("edge-lxd/0"), "moves").running
+    assert cloud.site.left(cloud.real[last]) == {}
 
 
 def test_given_the_leader_when_its_unit_is_removed_then_only_it_goes_and_another_comes(cloud):

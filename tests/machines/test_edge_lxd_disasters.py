@@ -1,4 +1,4 @@
-"""The charm on real daemons when the worst has happened.
+"""The charm on real daemons when the worst has happened; in the end nothing is left of it.
 
 The shared cloud is of no use to other tests afterwards.
 """
@@ -9,7 +9,7 @@ import subprocess
 import lxd_site
 import real_lxd
 
-from edgecloud.lxd import cluster, errors, images, instances
+from edgecloud.lxd import cluster, errors, images, instances, networks
 
 
 def test_given_one_member_upgraded_when_it_waits_then_its_unit_names_the_others(cloud, progress):
@@ -31,6 +31,7 @@ def test_given_one_member_upgraded_when_it_waits_then_its_unit_names_the_others(
     assert cloud.leader() in said
     real.kill()
     real.start()
+    lxd_site.until(lambda: is_well(cloud, unit))
 
 
 def test_given_the_majority_lost_when_recovered_then_the_survivor_goes_on_and_grows(
@@ -72,6 +73,52 @@ def is_well(cloud, unit):
     """Whether a daemon that was started is heard of: it shows as offline until a heartbeat."""
     cloud.wake(unit)
     return cloud.statuses()[unit] == "active"
+
+
+def test_given_a_cluster_when_its_application_is_removed_then_no_trace_of_it_is_left(cloud):
+    daemons = [cloud.real[unit] for unit in cloud.units]
+    for image in images.every(daemons[0].api):
+        images.ensure_absent(daemons[0].api, image.fingerprint)
+
+    cloud.remove_application("edge-lxd")
+    cloud.settle()
+
+    assert not cloud.units
+    assert [cloud.site.left(real) for real in daemons] == [{}, {}]
+    assert not any(real.folder.exists() for real in daemons)
+
+
+def test_given_a_machine_with_its_own_bridge_when_removed_then_bridge_and_rules_are_gone(
+    make_cloud,
+):
+    cloud = make_cloud(0, network="managed", **{"node-profile": "project"})
+    cloud.add_pi(prepare=with_bridge)
+    cloud.settle()
+    [real] = cloud.real.values()
+    assert set(cloud.statuses().values()) == {"active"}, cloud.messages()
+    assert of_bridge()
+
+    cloud.remove_application("edge-lxd")
+    cloud.settle()
+
+    assert not cloud.units
+    assert of_bridge() == []
+    assert cloud.site.left(real) == {}
+
+
+def with_bridge(real):
+    """Give a daemon the bridge: without `ping`, LXD cannot choose a subnet by itself."""
+    config = {"ipv4.address": "10.198.78.1/24", "ipv6.address": "none"}
+    networks.ensure(real.api, "lxdbr0", config)
+
+
+def of_bridge():
+    """Return the links and rules of the bridge that the charm makes."""
+    found = []
+    for command in (("ip", "-o", "link"), ("nft", "list", "ruleset")):
+        ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+        found += [line for line in ran.stdout.splitlines() if "lxdbr0" in line]
+    return found
 
 
 def test_given_a_dead_card_when_its_disk_is_recovered_then_the_instances_live_on(

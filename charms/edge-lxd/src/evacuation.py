@@ -14,6 +14,9 @@ from edgecloud.lxd import client, cluster, instances
 HERE = "auto"
 """What each instance says for itself."""
 
+RAN = "user.edge-lxd.ran-on"
+"""Where an instance ran when its member was to be evacuated."""
+
 
 class EvacuationError(failures.WorkloadError):
     """The member is neither in service nor out of it; says what is left."""
@@ -22,6 +25,7 @@ class EvacuationError(failures.WorkloadError):
 def evacuate(lxd: client.Client, member: str, *, mode: str = HERE) -> bool:
     """Have nothing run on a member. Return whether anything was done."""
     wanted = "" if mode == HERE else mode
+    _note_running(lxd, member)
     done = cluster.ensure_evacuated(lxd, member, mode=wanted)
     if not running(lxd, member):
         return done
@@ -37,14 +41,33 @@ def restore(lxd: client.Client, member: str) -> bool:
     """Have a member in service, with its instances back. Return whether anything was done."""
     done = cluster.ensure_restored(lxd, member)
     if not away(lxd, member):
-        return done
+        return _start_noted(lxd, member) or done
     cluster.ensure_evacuated(lxd, member)
     cluster.ensure_restored(lxd, member)
+    _start_noted(lxd, member)
     left = away(lxd, member)
     if left:
         shown = ", ".join(f"{name} on {where}" for name, where in sorted(left.items()))
         raise EvacuationError(f"not back on {member} yet: {shown}")
     return True
+
+
+def _note_running(lxd: client.Client, member: str) -> None:
+    """Note in each instance that it ran here: one that LXD stopped as it died, it forgets."""
+    for one in instances.of_all_projects(lxd):
+        if one.member == member and one.running:
+            instances.ensure_keys(lxd.in_project(one.project), one.name, {RAN: member}, {})
+
+
+def _start_noted(lxd: client.Client, member: str) -> bool:
+    """Have those run that ran here before. Return whether any did not."""
+    started = False
+    for one in instances.of_all_projects(lxd):
+        if one.config.get(RAN) == member and one.member == member:
+            inside = lxd.in_project(one.project)
+            started = instances.ensure_running(inside, one.name) or started
+            instances.ensure_keys(inside, one.name, {RAN: None}, {})
+    return started
 
 
 def running(lxd: client.Client, member: str) -> tuple[str, ...]:

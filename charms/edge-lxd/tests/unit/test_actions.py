@@ -84,6 +84,18 @@ def test_given_an_evacuation_that_broke_off_when_run_again_then_it_is_finished(s
     assert site.status(1) is EVACUATED
 
 
+def test_given_an_instance_that_was_stopped_on_the_way_when_restored_then_it_runs_again(site):
+    site.make("forgotten", on=1)
+    site.act("evacuate", member=name(1))
+    instances.ensure_stopped(site.pis.api(0), "forgotten", force=True)
+
+    site.act("restore", member=name(1))
+
+    found = instances.find(site.pis.api(0), "forgotten")
+    assert (found.member, found.running) == (name(1), True)
+    assert not [key for key in found.config if key.startswith("user.edge-lxd")]
+
+
 def test_given_one_member_out_when_another_is_to_go_then_it_is_refused(site):
     site.act("evacuate", member=name(1))
 
