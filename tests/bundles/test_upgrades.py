@@ -147,7 +147,6 @@ def test_given_two_plans_when_the_second_names_the_first_then_it_takes_its_place
     assert is_upgraded(site, "microk8s:1351")
 
 
-@FEW
 def test_given_two_plans_when_neither_names_the_other_then_the_second_is_refused(
     make_upgrade, seed
 ):
