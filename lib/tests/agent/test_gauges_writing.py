@@ -77,11 +77,13 @@ def test_given_a_whole_machine_when_written_then_promtool_has_no_complaint(contr
 def test_given_a_whole_machine_when_written_then_all_that_it_has_is_told(control_plane):
     missing = {metric.name for metric in node.METRICS} - told(control_plane).names()
 
-    # No upgrade is under way, and the board has one system only.
+    # No upgrade is under way nor ever was, and the board has one system only.
     assert missing == {
         "upgrade_plan_info",
         "upgrade_boot_slot",
         "upgrade_node_state_since_timestamp_seconds",
+        "upgrade_step_duration_seconds",
+        "upgrade_audit_records_total",
     }
 
 
