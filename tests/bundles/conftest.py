@@ -13,6 +13,24 @@ SEEDS = range(20)
 """For what may go wrong in one order of hooks and not in another."""
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seeds", type=int, default=len(SEEDS), help="leave out the tests of higher seeds"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what belongs to seeds that are not wanted."""
+    count = config.getoption("--seeds")
+    unwanted = [item for item in items if _seed_of(item) >= count]
+    config.hook.pytest_deselected(items=unwanted)
+    items[:] = [item for item in items if _seed_of(item) < count]
+
+
+def _seed_of(item):
+    return item.callspec.params.get("seed", 0) if hasattr(item, "callspec") else 0
+
+
 class Site(model.Model):
     """A model with one application of control planes, and somebody who watches it."""
 

@@ -8,6 +8,8 @@ CHARM = pathlib.Path(__file__).parents[2] / "charms" / "edge-microk8s"
 ARGUMENTS = "/var/snap/microk8s/current/args/kube-apiserver"
 
 SEEDS = 20
+"""Among them they let every command fail; with fewer (`--seeds`) it is a part of the commands."""
+
 EFFECTS = (
     pi.fail(1, "made to fail"),
     pi.fail_late(1, "made to fail after its work"),
