@@ -56,6 +56,19 @@ class Nodes:
             self.worlds[name] = agent_world.start(self.folder / "worlds" / name)
         return self.worlds[name]
 
+    def settled(self, at, *, timeout_s=90):
+        """Return what there is to see of a node's cluster once all its nodes serve and vote.
+
+        A node that has just booted is not Ready yet, and the datastore gives roles now and then.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = self.shown(at)
+            whole = all(each["ready"] and each["voter"] for each in found["nodes"].values())
+            if whole or time.monotonic() > deadline:
+                return found
+            time.sleep(1)
+
     def shown(self, at=0):
         return self.world(at).ask("show")
 

@@ -172,7 +172,7 @@ class Matrix:
             nodes.world(at).ask("spoil", str(at), "")
             again = nodes.upgrade(at, nodes.plan(at, "bad", id="again"))
         is_whole = audit.first_bad(journal.chain(nodes.tree(at))) is None
-        return Outcome(ended, nodes.shown(at), str(at), entries, passed, is_whole, again)
+        return Outcome(ended, nodes.settled(at), str(at), entries, passed, is_whole, again)
 
 
 @pytest.fixture(scope="module")
