@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import site_status
 from edgecloud.metrics import exposition
 from edgecloud.metrics import site_upgrade as names
-from edgecloud.rollout import audit, grant, ledger, messages, plan, waves, window
+from edgecloud.rollout import audit, availability, ledger, messages, plan, waves, window
 
 _GATES = {ledger.Verdict.PASS: 1, ledger.Verdict.FAIL: 0}
 
@@ -61,14 +61,16 @@ def _of_site(
     facts: site_status.Facts, rollout: ledger.Rollout, accepted: plan.Plan
 ) -> Iterator[exposition.Sample]:
     site = ledger.Site(rollout, facts.sight)
-    account = grant.open_account(site, accepted, rollout.entries, facts.now)
+    account = availability.count(site, accepted, rollout.entries, facts.now)
     yield names.UNAVAILABLE.at(len(account.taken))
     yield names.BUDGET.at(waves.count(accepted.limits.max_unavailable, account.total))
     if facts.sight.voters:
         answering = len(facts.sight.answering & facts.sight.voters)
         yield names.VOTERS.at(answering)
-        yield names.SLACK.at(answering - grant.majority(len(facts.sight.voters)))
-    minors = [minor.minor for name in rollout.members if (minor := grant.minor_of(site, name))]
+        yield names.SLACK.at(answering - availability.majority(len(facts.sight.voters)))
+    minors = [
+        minor.minor for name in rollout.members if (minor := availability.minor_of(site, name))
+    ]
     if minors:
         yield names.SKEW.at(max(minors) - min(minors))
     for name, since in facts.sight.silent.items():

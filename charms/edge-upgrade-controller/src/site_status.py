@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecloud.rollout import grant, ledger, messages, plan, progress, waves
+from edgecloud.rollout import availability, ledger, messages, plan, progress, waves
 
 ACTIVE = "active"
 BLOCKED = "blocked"
@@ -131,7 +131,7 @@ def _unavailable(facts: Facts, rollout: ledger.Rollout) -> str:
     if facts.accepted is None or facts.sight.blind:
         return ""
     site = ledger.Site(rollout, facts.sight)
-    account = grant.open_account(site, facts.accepted, rollout.entries, facts.now)
+    account = availability.count(site, facts.accepted, rollout.entries, facts.now)
     most = waves.count(facts.accepted.limits.max_unavailable, account.total)
     return f" ({len(account.taken)}/{most} unavailable)"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from edgecloud.rollout import grant, inventory, plan, route, skew, waves
+from edgecloud.rollout import availability, inventory, plan, route, skew, waves
 
 
 def outlook(accepted: plan.Plan, members: inventory.Inventory) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _quorum_risks(accepted: plan.Plan, voters: int) -> Iterator[str]:
             yield "one control plane: Kubernetes is away while it is upgraded"
         else:
             yield "one control plane: it waits for ever unless drain.single-node says otherwise"
-    elif voters and voters - 1 < grant.majority(voters):
+    elif voters and voters - 1 < availability.majority(voters):
         yield f"{voters} voters: none can be missed, so no control plane is ever granted"
 
 
@@ -138,5 +138,5 @@ def points_of_no_return(
         target = skew.parse(step.version)
         crossing = [member for member in planes if member.minor and member.minor != target]
         if step.kind is route.Kind.KUBERNETES and crossing:
-            count = grant.majority(len(planes))
+            count = availability.majority(len(planes))
             yield f"{step.part}: once {count} of {len(planes)} control planes have passed it"

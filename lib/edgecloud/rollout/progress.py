@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from edgecloud.rollout import grant, ledger, listen, messages, plan, route, skew, waves
+from edgecloud.rollout import (
+    availability,
+    holds,
+    ledger,
+    listen,
+    messages,
+    plan,
+    route,
+    skew,
+    waves,
+)
 
 Phase = ledger.Phase
 Rollout = ledger.Rollout
@@ -64,7 +74,7 @@ def drain_problem(site: ledger.Site) -> str:
 def is_quiet(rollout: Rollout) -> bool:
     """Return whether no node is disturbed, may be, or waits to go back."""
     return not any(
-        entry.holds_slot or (entry.status in grant.DOWN - {Status.QUARANTINED})
+        entry.holds_slot or (entry.status in availability.DOWN - {Status.QUARANTINED})
         for entry in rollout.entries.values()
         if not entry.released
     )
@@ -169,7 +179,7 @@ def _active(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
     rollout = site.rollout
     reason = (
         drain_problem(site)
-        or grant.too_many_failures(rollout, accepted)
+        or holds.too_many_failures(rollout, accepted)
         or failing_gate(site, accepted)
     )
     if reason:
@@ -182,7 +192,7 @@ def _active(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
     if problem:
         return abort(rollout, accepted.abort.on_abort, Phase.HELD, problem)
     is_open = has_canary_passed(rollout)
-    if not is_open or grant.gate_blockers(site, accepted, "after-wave"):
+    if not is_open or holds.gate_blockers(site, accepted, "after-wave"):
         return rollout
     if rollout.wave + 1 < len(rollout.waves):
         return replace(rollout, wave=rollout.wave + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from edgecloud.rollout import grant, ledger, listen, messages, plan, progress, route
+from edgecloud.rollout import grant, holds, ledger, listen, messages, plan, progress, route
 
 Phase = ledger.Phase
 Verb = messages.Verb
@@ -129,13 +129,13 @@ def should_withdraw(rollout: Rollout, entry: ledger.Entry) -> bool:
     if entry.verb is Verb.ROLL_BACK:
         return rollout.phase not in (Phase.ROLLING_BACK, Phase.ABORTING, Phase.ACTIVE)
     is_granting = rollout.phase in (Phase.ACTIVE, Phase.COMPLETED_WITH_DEBT)
-    return grant.is_paused(rollout) or not is_granting
+    return holds.is_paused(rollout) or not is_granting
 
 
 def _prepare(desk: _Desk, accepted: plan.Plan) -> None:
     """Let the wave at hand and the next one stage, and whoever is late."""
     if (
-        grant.is_paused(desk.rollout)
+        holds.is_paused(desk.rollout)
         or desk.now >= accepted.expires
         or not _is_granting(desk.rollout)
     ):

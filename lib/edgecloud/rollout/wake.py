@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecloud.rollout import grant, ledger, listen, messages, plan, progress, route, window
+from edgecloud.rollout import holds, ledger, listen, messages, plan, progress, route, window
 
 Phase = ledger.Phase
 Status = messages.Status
@@ -120,6 +120,6 @@ def _patience_s(site: ledger.Site, accepted: plan.Plan, now: int, fits: set[int]
 
 def _are_open(site: ledger.Site, accepted: plan.Plan) -> bool:
     return all(
-        grant.lets_through(gate.on_unknown, site.sight.gates.get(gate.name))
+        holds.lets_through(gate.on_unknown, site.sight.gates.get(gate.name))
         for gate in accepted.gates
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgecloud.rollout import (
-    grant,
+    holds,
     intent,
     inventory,
     ledger,
@@ -272,7 +272,7 @@ class Run:
     def _help(self) -> None:
         """Do what an operator would: approve, and give up a node that is gone for a day."""
         rollout, accepted = self._rollout, self._premise.accepted
-        if rollout.phase is ledger.Phase.ACTIVE and grant.needs_approval(rollout, accepted):
+        if rollout.phase is ledger.Phase.ACTIVE and holds.needs_approval(rollout, accepted):
             place = (rollout.step, rollout.wave)
             self._rollout = intent.approve(rollout, rollout.digest, *place)
             self._found.approvals += 1

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from edgecloud.rollout import (
     audit,
+    availability,
     grant,
+    holds,
     intent,
     ledger,
     listen,
@@ -105,7 +107,7 @@ MUTANTS = (
     Mutant(
         "I1",
         "counts its own grants only",
-        put(grant, "is_down", lambda *a: False),
+        put(availability, "is_down", lambda *a: False),
         searched(cases.WORKERS, "user"),
     ),
     Mutant(
@@ -135,7 +137,7 @@ MUTANTS = (
     Mutant(
         "I3",
         "takes half for a majority",
-        put(grant, "majority", lambda n: n // 2),
+        put(availability, "majority", lambda n: n // 2),
         searched(cases.PLANES, **TWO),
     ),
     Mutant(
@@ -217,7 +219,10 @@ MUTANTS = (
     Mutant(
         "I14",
         "the site does not look at the window",
-        put(grant, "window", types.SimpleNamespace(remaining=_all_windows)),
+        both(
+            put(availability, "window", types.SimpleNamespace(remaining=_all_windows)),
+            put(holds, "window", types.SimpleNamespace(remaining=_all_windows)),
+        ),
         searched(cases.WORKERS, times=cases.RACE, races_time=True),
     ),
     Mutant(
@@ -229,7 +234,7 @@ MUTANTS = (
     Mutant(
         "I14",
         "trusts any clock",
-        put(grant, "site_blockers", lambda *a: []),
+        put(holds, "site_blockers", lambda *a: []),
         searched(cases.WORKERS, "clock"),
     ),
     Mutant(
@@ -293,7 +298,7 @@ MUTANTS = (
     Mutant(
         "I19",
         "does not count failures",
-        put(grant, "too_many_failures", lambda *a: ""),
+        put(holds, "too_many_failures", lambda *a: ""),
         searched(
             cases.WORKERS,
             "fail",
@@ -317,13 +322,13 @@ MUTANTS = (
     Mutant(
         "I20",
         "takes silence for consent",
-        put(grant, "lets_through", lambda u, verdict: verdict is not ledger.Verdict.FAIL),
+        put(holds, "lets_through", lambda u, verdict: verdict is not ledger.Verdict.FAIL),
         searched(cases.WORKERS, "gate", **cases.ALERTS),
     ),
     Mutant(
         "I21",
         "goes on while paused",
-        put(grant, "is_paused", lambda rollout: False),
+        put(holds, "is_paused", lambda rollout: False),
         searched(cases.PAIR, "pause"),
     ),
     Mutant(
@@ -397,7 +402,7 @@ MUTANTS = (
     Mutant(
         "I29",
         "does not see another tool",
-        put(grant, "site_blockers", lambda *a: []),
+        put(holds, "site_blockers", lambda *a: []),
         searched(cases.WORKERS, "foreign"),
     ),
     Mutant(
