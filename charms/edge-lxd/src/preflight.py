@@ -7,19 +7,13 @@ import sys
 from collections.abc import Iterator
 
 from edgecloud import host as machines
-from edgecloud.host import failures, files
-
-CGROUP_FLAGS = "cgroup_enable=memory cgroup_memory=1"
-BOOT_FILES = ("/boot/firmware/current/cmdline.txt", "/boot/firmware/cmdline.txt")
-"""Where a Raspberry Pi keeps its kernel command line: since 25.10, and before."""
+from edgecloud.host import files, kernel_line, ports
 
 PORTS = {8443: "LXD's API", 8444: "LXD's metrics"}
 MEMORY_KB = 900_000
 DISK_BYTES = 2 * 10**9
 EARLIEST = 1_735_689_600.0
 """2025-01-01. A Pi without a battery starts in the past, and certificates made then are void."""
-
-_TIMEOUT_S = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +44,16 @@ class Finding:
 
 def gather(host: machines.Host) -> Facts:
     """Look everything up, before LXD is installed."""
-    boot_file = next((path for path in BOOT_FILES if host.exists(path)), "")
+    boot_file = kernel_line.boot_file(host)
     return Facts(
         bits=64 if sys.maxsize > 2**32 else 32,
         memory_kb=_memory_kb(files.read(host, "/proc/meminfo")),
-        memory_cgroup=_has_memory_cgroup(host),
+        memory_cgroup=kernel_line.has_memory_cgroup(host),
         boot_file=boot_file,
         boot_line=files.read(host, boot_file) if boot_file else "",
         free_bytes=host.free_bytes("/var/snap"),
         now=host.now(),
-        taken_ports=_taken_ports(host),
+        taken_ports=ports.taken(host, PORTS),
     )
 
 
@@ -75,7 +69,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         has = f"{facts.memory_kb // 1024} MB of memory"
         yield Finding(has, "use a machine with 1 GB or more")
     if not facts.memory_cgroup:
-        yield Finding("the kernel keeps no account of memory", _cgroup_way(facts))
+        remedy = kernel_line.cgroup_remedy(facts.boot_file, facts.boot_line)
+        yield Finding("the kernel keeps no account of memory", remedy)
     if facts.free_bytes < DISK_BYTES:
         has = f"{facts.free_bytes / 10**9:.1f} GB free below /var, 2 GB are needed"
         yield Finding(has, "free some, or use a larger card")
@@ -91,34 +86,6 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _cgroup_way(facts: Facts) -> str:
-    if not facts.boot_file:
-        return f"add `{CGROUP_FLAGS}` to the kernel command line, then reboot"
-    if "cgroup_enable=memory" in facts.boot_line.split():
-        return "reboot: the kernel command line has it already"
-    return (
-        f"append ` {CGROUP_FLAGS}` to the one line of {facts.boot_file}"
-        f" (`sudo sed -i '1s/$/ {CGROUP_FLAGS}/' {facts.boot_file}`), then reboot"
-    )
-
-
 def _memory_kb(meminfo: str) -> int:
     rows = (line.split() for line in meminfo.splitlines())
     return next((int(row[1]) for row in rows if row[:1] == ["MemTotal:"]), 0)
-
-
-def _has_memory_cgroup(host: machines.Host) -> bool:
-    if "memory" in files.read(host, "/sys/fs/cgroup/cgroup.controllers").split():
-        return True
-    return "cgroup/memory" in files.read(host, "/proc/self/mountinfo")
-
-
-def _taken_ports(host: machines.Host) -> tuple[int, ...]:
-    try:
-        text = host.run(("/usr/bin/ss", "-H", "-ltn"), timeout_s=_TIMEOUT_S).stdout
-    except failures.FAILURES:
-        # Not knowing is no reason to refuse: LXD itself says so if a port is taken.
-        return ()
-    rows = [line.split() for line in text.splitlines()]
-    ports = {row[3].rpartition(":")[2] for row in rows if len(row) > 3}
-    return tuple(sorted(int(port) for port in ports if port.isdigit() and int(port) in PORTS))

@@ -9,13 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import footprint
 from edgecloud import host
-from edgecloud.host import failures, files
+from edgecloud.host import failures, files, kernel_line, ports
 
 MODULES = ("vxlan", "br_netfilter", "overlay", "nf_conntrack")
-CGROUP_FLAGS = "cgroup_enable=memory cgroup_memory=1"
-BOOT_FILES = ("/boot/firmware/current/cmdline.txt", "/boot/firmware/cmdline.txt")
-"""Where a Raspberry Pi keeps its kernel command line: since 25.10, and before."""
-
 PORTS = {
     16443: "the Kubernetes API",
     25000: "the cluster agent",
@@ -84,12 +80,12 @@ def gather(host: host.Host, *, installed: bool) -> Facts:
         host: the machine.
         installed: whether MicroK8s is there already, and so on its ports.
     """
-    boot_file = next((path for path in BOOT_FILES if host.exists(path)), "")
+    boot_file = kernel_line.boot_file(host)
     return Facts(
         bits=64 if sys.maxsize > 2**32 else 32,
         memory_kb=memory_kb(host),
         hostname=files.read(host, "/etc/hostname").strip(),
-        memory_cgroup=_has_memory_cgroup(host),
+        memory_cgroup=kernel_line.has_memory_cgroup(host),
         boot_file=boot_file,
         boot_line=files.read(host, boot_file) if boot_file else "",
         missing_modules=tuple(name for name in MODULES if not _has_module(host, name)),
@@ -98,7 +94,7 @@ def gather(host: host.Host, *, installed: bool) -> Facts:
         now=host.now(),
         in_lxd="lxc" in files.read(host, "/proc/1/environ"),
         kmsg=host.exists("/dev/kmsg"),
-        taken_ports=() if installed else _taken_ports(host),
+        taken_ports=() if installed else ports.taken(host, PORTS),
         sudo=host.exists("/usr/bin/sudo"),
     )
 
@@ -183,10 +179,10 @@ def _rest(facts: Facts) -> Iterator[Finding]:
             "let it be set over the network (`timedatectl set-ntp true`), or by hand",
         )
     if facts.taken_ports:
-        ports = ", ".join(f"{port} ({PORTS[port]})" for port in facts.taken_ports)
+        taken = ", ".join(f"{port} ({PORTS[port]})" for port in facts.taken_ports)
         yield Finding(
             "ports",
-            f"something else listens on port {ports}",
+            f"something else listens on port {taken}",
             "stop it; `sudo ss -ltnp` shows what it is",
         )
     if not facts.sudo:
@@ -197,15 +193,9 @@ def _rest(facts: Facts) -> Iterator[Finding]:
 
 def _cgroup_way(facts: Facts) -> str:
     if facts.in_lxd:
-        return f"add `{CGROUP_FLAGS}` to the kernel command line of the host, and reboot the host"
-    if not facts.boot_file:
-        return f"add `{CGROUP_FLAGS}` to the kernel command line, then reboot"
-    if "cgroup_enable=memory" in facts.boot_line.split():
-        return "reboot: the kernel command line has it already"
-    return (
-        f"append ` {CGROUP_FLAGS}` to the one line of {facts.boot_file}"
-        f" (`sudo sed -i '1s/$/ {CGROUP_FLAGS}/' {facts.boot_file}`), then reboot"
-    )
+        flags = kernel_line.CGROUP_FLAGS
+        return f"add `{flags}` to the kernel command line of the host, and reboot the host"
+    return kernel_line.cgroup_remedy(facts.boot_file, facts.boot_line)
 
 
 def _modules_way(facts: Facts) -> str:
@@ -219,12 +209,6 @@ def _modules_way(facts: Facts) -> str:
     return "`sudo apt-get install linux-modules-extra-$(uname -r)`"
 
 
-def _has_memory_cgroup(host: host.Host) -> bool:
-    if "memory" in files.read(host, "/sys/fs/cgroup/cgroup.controllers").split():
-        return True
-    return "cgroup/memory" in files.read(host, "/proc/self/mountinfo")
-
-
 def _has_module(host: host.Host, name: str) -> bool:
     """Return whether a module is loaded, built in, or could be loaded."""
     if host.exists(f"/sys/module/{name}"):
@@ -234,14 +218,3 @@ def _has_module(host: host.Host, name: str) -> bool:
     except failures.FAILURES:
         return False
     return result.returncode == 0
-
-
-def _taken_ports(host: host.Host) -> tuple[int, ...]:
-    try:
-        text = host.run(("/usr/bin/ss", "-H", "-ltn"), timeout_s=_TIMEOUT_S).stdout
-    except failures.FAILURES:
-        # Not knowing is no reason to refuse: MicroK8s itself says so if a port is taken.
-        return ()
-    rows = [line.split() for line in text.splitlines()]
-    ports = {row[3].rpartition(":")[2] for row in rows if len(row) > 3}
-    return tuple(sorted(int(port) for port in ports if port.isdigit() and int(port) in PORTS))

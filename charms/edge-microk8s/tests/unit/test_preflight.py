@@ -5,6 +5,7 @@ import pytest
 from hypothesis import strategies
 
 import preflight
+from edgecloud.host import kernel_line
 from edgelab import pi
 
 GOOD = preflight.Facts(
@@ -78,7 +79,7 @@ def test_given_one_thing_missing_when_judged_then_it_is_the_one_finding(code, fa
         preflight.Facts,
         bits=strategies.sampled_from([32, 64]),
         memory_kb=strategies.integers(0, 2**24),
-        boot_file=strategies.sampled_from(["", *preflight.BOOT_FILES]),
+        boot_file=strategies.sampled_from(["", *kernel_line.BOOT_FILES]),
         missing_modules=strategies.lists(strategies.sampled_from(preflight.MODULES)).map(tuple),
         taken_ports=strategies.lists(strategies.sampled_from(sorted(preflight.PORTS))).map(tuple),
     )
@@ -101,7 +102,7 @@ def test_given_a_legal_host_name_when_judged_then_nothing_is_found(name):
     assert judge(hostname=name) == ()
 
 
-@pytest.mark.parametrize("path", preflight.BOOT_FILES)
+@pytest.mark.parametrize("path", kernel_line.BOOT_FILES)
 def test_given_a_pi_without_memory_cgroup_when_judged_then_the_exact_line_is_given(path):
     found = remedy(memory_cgroup=False, boot_file=path)
 
