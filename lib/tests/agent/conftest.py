@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -11,6 +12,7 @@ from edgecloud.agent import agent, exchange, hardware, journal, settings
 from edgecloud.host import rejoin_offer
 from edgecloud.rollout import inventory, messages, plan, state
 from edgelab import pi
+from edgelab.pi import two_slots
 
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
 OLD, NEW = "1.35", "1.36"
@@ -259,3 +261,20 @@ def trio(made, tmp_path):
 def pi_0(tmp_path):
     """One bare Pi, without any charm's doing."""
     return pi.World(tmp_path / "world", pi.Clock(), seed=1).add_machine("0")
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    """Who signs plans."""
+    path = tmp_path_factory.mktemp("key") / "signer"
+    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
+    subprocess.run(command, check=True, timeout=30)
+    return path
+
+
+@pytest.fixture(scope="module")
+def registry():
+    """Where images come from."""
+    made = two_slots.Registry()
+    yield made
+    made.close()

@@ -1,123 +1,36 @@
 """A kernel alone, tried by piboot-try: power cuts at every write and command, and bad kernels."""
 
-import dataclasses
-import functools
-import subprocess
-
 import pytest
 
 from edgecloud.agent import (
     agent,
-    exchange,
     journal,
     kernel_boot,
     paths,
     settings,
-    signing,
     slot_boot,
 )
-from edgecloud.rollout import audit, inventory, messages, plan, state
+from edgecloud.rollout import audit, state
 from edgelab.pi import piboot, two_slots
+from tests.agent import signed_bench
 
 State = state.State
 KERNEL = b"new kernel " * 1000
 RELEASE = "6.17.0-1004-raspi"
 MODULES = two_slots.tarball({f"{RELEASE}/kernel/vxlan.ko": b"module"})
-ENDS = (State.DONE, State.ROLLED_BACK, State.FAILED_SAFE)
 
 
-class Cut(BaseException):
-    """Power went."""
-
-
-@dataclasses.dataclass
-class Bench:
-    board: piboot.Board
-    registry: two_slots.Registry
-    key: object
-    serial: int = 0
+class Bench(signed_bench.SignedBench):
+    STEP = "os/6.17"
 
     def plan(self, kernel=KERNEL, modules=MODULES, **changes):
         ref = self.registry.push_kernel(kernel, modules)
         target = {"kind": "kernel-only", "version": "6.17", "ref": ref}
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "kernel-1",
-            "expires": "2030-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"os": target},
-            "canary": {"name": "canary", "size": "1", "soak": "2m"},
-            "floors": {"free-mib": 0},
-            "deadlines": {"validate": "120s"},
-            **changes,
-        }
-        return plan.read(document)
-
-    def sign(self, accepted):
-        return signed(self.key, plan.canonical(accepted))
-
-    def order(self, verb, accepted, **changes):
-        self.serial += 1
-        given = messages.Order(
-            (1, self.serial), messages.Verb(verb), accepted.digest, "os/6.17",
-            expires=1_900_000_000, **changes,
-        )  # fmt: skip
-        inbox = exchange.Inbox(given, accepted, inventory.Member("pi-0"), self.sign(accepted))
-        exchange.write_inbox(self.board, inbox)
-
-    def wake(self):
-        """Wake the agent, and again after each reboot that it asks for."""
-        for _ in range(6):
-            made = agent.Agent(self.board, settings.read(self.board), sleep=self.board.sleep)
-            try:
-                made.wake()
-            except two_slots.Rebooted:
-                continue
-            return made.node
-        raise AssertionError("the machine reboots for ever")
-
-    def upgrade(self, accepted):
-        for verb in ("prepare", "grant"):
-            self.order(verb, accepted)
-            self.wake()
-        return self.finish(accepted)
-
-    def finish(self, accepted):
-        for _ in range(12):
-            found = self.wake()
-            if found.state in ENDS:
-                return found
-            if found.state in (State.IDLE, State.WAITING):
-                self.order("grant" if found.state is State.WAITING else "prepare", accepted)
-            self.board.sleep(60)
-        raise AssertionError(f"never rests: {found}")
+        return self.read_plan(changes.pop("id", "kernel-1"), target, **changes)
 
     def attempts(self):
         """Return how often a kernel was booted on trial."""
         return sum(is_trial for _, is_trial in self.board.firmware.boots)
-
-
-@functools.cache
-def signed(key, text):
-    command = ("ssh-keygen", "-Y", "sign", "-q", "-f", str(key), "-n", signing.NAMESPACE)
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
-    return done.stdout.decode()
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory):
-    path = tmp_path_factory.mktemp("key") / "signer"
-    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
-    subprocess.run(command, check=True, timeout=30)
-    return path
-
-
-@pytest.fixture(scope="module")
-def registry():
-    made = two_slots.Registry()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -130,9 +43,7 @@ def make(folder, key, registry):
     board = piboot.Board(folder / "root")
     piboot.flash(board)
     settings.write(board, settings.Settings("pi-0", sign="required", clock="kept"))
-    board.write(f"{paths.REQUIRED}/application", "#!/bin/sh\n", mode=0o755)
-    public = key.with_suffix(".pub").read_text()
-    board.write(paths.SIGNERS, f'{signing.IDENTITY} namespaces="{signing.NAMESPACE}" {public}')
+    signed_bench.trust(board, key)
     return Bench(board, registry, key)
 
 
@@ -338,7 +249,7 @@ def cut_at(bench, kernel, monkeypatch, at, when):
         nonlocal count
         count += 1
         if at is not None and count == at + 1:
-            raise Cut
+            raise signed_bench.Cut
 
     def pass_by():
         """Power stays on at this side of it."""
@@ -353,7 +264,7 @@ def cut_at(bench, kernel, monkeypatch, at, when):
         bench.board.before, bench.board.after = before, after
         try:
             return bench.upgrade(accepted), count
-        except Cut:
+        except signed_bench.Cut:
             bench.board.before = bench.board.after = pass_by
             bench.board.firmware.cut_power()
     return bench.finish(accepted), count

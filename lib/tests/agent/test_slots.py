@@ -1,120 +1,39 @@
 """Two systems on one board: power cuts at every write, bad images, and who is never written."""
 
-import dataclasses
 import hashlib
-import subprocess
 
 import pytest
 
 from edgecloud import host
 from edgecloud.agent import (
     agent,
-    exchange,
     journal,
     main,
     paths,
     settings,
-    signing,
     slot_boot,
     slot_disk,
     trial,
 )
-from edgecloud.rollout import audit, inventory, messages, plan, state
+from edgecloud.rollout import audit, state
 from edgelab.pi import two_slots
+from tests.agent import signed_bench
 
 State = state.State
 OLD = "os:127.0.0.1:1/site/os@sha256:" + "0" * 64
 IMAGE = b"new system " * 110_000
 
 
-class Cut(BaseException):
-    """Power went."""
-
-
-@dataclasses.dataclass
-class Bench:
-    board: two_slots.Board
-    registry: two_slots.Registry
-    key: object
-    serial: int = 0
+class Bench(signed_bench.SignedBench):
+    STEP = "os/26.04.2"
 
     def plan(self, image=IMAGE, **changes):
         ref = changes.pop("ref", None) or self.registry.push(image)
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "os-1",
-            "expires": "2030-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"os": {"kind": "ab-image", "version": "26.04.2", "ref": ref}},
-            "canary": {"name": "canary", "size": "1", "soak": "2m"},
-            "floors": {"free-mib": 0},
-            "deadlines": {"validate": "120s"},
-            **changes,
-        }
-        return plan.read(document)
-
-    def sign(self, accepted):
-        command = ("ssh-keygen", "-Y", "sign", "-q", "-f", str(self.key), "-n", signing.NAMESPACE)
-        text = plan.canonical(accepted).encode()
-        return subprocess.run(command, input=text, capture_output=True, check=True).stdout.decode()
-
-    def order(self, verb, accepted, signature):
-        self.serial += 1
-        given = messages.Order(
-            (1, self.serial), messages.Verb(verb), accepted.digest, "os/26.04.2",
-            expires=1_900_000_000,
-        )  # fmt: skip
-        inbox = exchange.Inbox(given, accepted, inventory.Member("pi-0"), signature)
-        exchange.write_inbox(self.board, inbox)
-
-    def wake(self):
-        """Wake the agent, and again after each reboot that it asks for."""
-        for _ in range(6):
-            made = agent.Agent(self.board, settings.read(self.board), sleep=self.board.sleep)
-            try:
-                made.wake()
-            except two_slots.Rebooted:
-                continue
-            return made.node
-        raise AssertionError("the machine reboots for ever")
-
-    def upgrade(self, accepted, signature=None):
-        signature = self.sign(accepted) if signature is None else signature
-        for verb in ("prepare", "grant"):
-            self.order(verb, accepted, signature)
-            self.wake()
-        return self.finish(accepted, signature)
-
-    def finish(self, accepted, signature):
-        for _ in range(12):
-            found = self.wake()
-            if found.state in (State.DONE, State.ROLLED_BACK, State.FAILED_SAFE):
-                return found
-            if found.state in (State.IDLE, State.WAITING):
-                verb = "grant" if found.state is State.WAITING else "prepare"
-                self.order(verb, accepted, signature)
-            self.board.sleep(60)
-        raise AssertionError(f"never rests: {found}")
+        target = {"kind": "ab-image", "version": "26.04.2", "ref": ref}
+        return self.read_plan(changes.pop("id", "os-1"), target, **changes)
 
     def digest(self, slot):
         return hashlib.sha256(self.board.slots[slot].read_bytes()).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory):
-    path = tmp_path_factory.mktemp("key") / "signer"
-    subprocess.run(
-        ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)), check=True, timeout=30
-    )
-    return path
-
-
-@pytest.fixture(scope="module")
-def registry():
-    made = two_slots.Registry()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -133,9 +52,7 @@ def make(folder, key, registry):
     two_slots.flash(board, OLD)
     places = {"a": "/dev/root_a", "b": "/dev/root_b", "boot": "/boot/firmware"}
     settings.write(board, settings.Settings("pi-0", sign="required", clock="kept", slots=places))
-    board.write(f"{paths.REQUIRED}/application", "#!/bin/sh\n", mode=0o755)
-    public = key.with_suffix(".pub").read_text()
-    board.write(paths.SIGNERS, f'{signing.IDENTITY} namespaces="{signing.NAMESPACE}" {public}')
+    signed_bench.trust(board, key)
     return Bench(board, registry, key)
 
 
@@ -181,10 +98,9 @@ def test_given_a_system_on_trial_when_its_time_is_over_then_only_a_kept_one_stay
 
 def stop_on_trial(bench, accepted):
     """Let the agent die as soon as the new system runs."""
-    signature = bench.sign(accepted)
-    bench.order("prepare", accepted, signature)
+    bench.order("prepare", accepted)
     bench.wake()
-    bench.order("grant", accepted, signature)
+    bench.order("grant", accepted)
     with pytest.raises(two_slots.Rebooted):
         made = agent.Agent(bench.board, settings.read(bench.board), sleep=bench.board.sleep)
         made.wake()
@@ -205,13 +121,12 @@ def test_given_a_bad_image_when_tried_then_the_old_system_runs_and_it_is_burnt(b
 
 def test_given_an_image_that_falls_ill_in_its_soak_when_ticked_then_the_old_one_is_back(bench):
     accepted, device = bench.plan(), bench.board.slots["b"]
-    signature = bench.sign(accepted)
     for verb in ("prepare", "grant"):
-        bench.order(verb, accepted, signature)
+        bench.order(verb, accepted)
         bench.wake()
     device.write_bytes(two_slots.SICK + device.read_bytes()[4:])
 
-    ended = bench.finish(accepted, signature)
+    ended = bench.finish(accepted)
 
     assert ended.state is State.ROLLED_BACK
     assert bench.board.slot() == "a"
@@ -307,20 +222,19 @@ def cut_at(bench, image, monkeypatch, at, when):
         nonlocal left
         left -= 1
         if left == 0:
-            raise Cut
+            raise signed_bench.Cut
 
     def pass_by():
         """Power stays on at this side of a write."""
 
     accepted = bench.plan(image)
-    signature = bench.sign(accepted)
     hooks = (pull, pass_by) if when == "before" else (pass_by, pull)
     with watched(monkeypatch, *hooks):
         try:
-            bench.upgrade(accepted, signature)
-        except Cut:
+            bench.upgrade(accepted)
+        except signed_bench.Cut:
             bench.board.firmware.cut_power()
-    return bench.finish(accepted, signature)
+    return bench.finish(accepted)
 
 
 WRITES = (
