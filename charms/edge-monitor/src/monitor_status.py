@@ -48,7 +48,7 @@ def judge(facts: Facts) -> Line:
 
 def summary(options: monitor_options.MonitorOptions, units: int) -> str:
     """Return what a monitor does, if all is well."""
-    text = f"watching {units} units"
+    text = "watching 1 unit" if units == 1 else f"watching {units} units"
     if options.mode != monitor_options.AGENT:
         text += f", {options.retention_days} days kept"
     if options.stores:

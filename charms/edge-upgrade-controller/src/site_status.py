@@ -77,13 +77,17 @@ def _at_rest(facts: Facts) -> Line:
         name = f"{facts.offered.id} ({facts.offered.digest[:12]})"
         if facts.obstacle:
             return Line(BLOCKED, f"{name} cannot start: {facts.obstacle}")
-        return Line(ACTIVE, f"{name} can start; {facts.nodes} nodes")
+        return Line(ACTIVE, f"{name} can start; {_nodes(facts)}")
     if facts.rollout is None:
-        return Line(ACTIVE, f"no plan; {facts.nodes} nodes")
+        return Line(ACTIVE, f"no plan; {_nodes(facts)}")
     text = f"{facts.rollout.plan_id} {_ending(facts.rollout)}"
     if facts.rollout.phase in MENDED_BY_OPERATOR:
         return Line(BLOCKED, text)
     return Line(ACTIVE, text)
+
+
+def _nodes(facts: Facts) -> str:
+    return "1 node" if facts.nodes == 1 else f"{facts.nodes} nodes"
 
 
 def _ending(rollout: ledger.Rollout) -> str:

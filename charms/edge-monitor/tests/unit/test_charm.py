@@ -322,7 +322,7 @@ def test_given_a_store_elsewhere_when_configured_then_one_process_scrapes_for_bo
     ]
     assert not any("promscrape" in word for word in monitor.command(STORE))
     assert f"-remoteWrite.maxDiskUsagePerURL={2**30}" in monitor.command(FORWARDER)
-    assert monitor.status.message == "watching 1 units, 15 days kept, buffer for 15 h"
+    assert monitor.status.message == "watching 1 unit, 15 days kept, buffer for 15 h"
 
 
 def test_given_no_store_elsewhere_any_more_when_configured_then_the_store_scrapes_again(monitor):
@@ -337,7 +337,7 @@ def test_given_the_mode_agent_when_configured_then_only_exporter_and_forwarder_r
 
     names = [path.rpartition("/")[2] for path in monitor.host.glob("/etc/systemd/system/edge-*")]
     assert names == [f"{EXPORTER}.service", f"{FORWARDER}.service"]
-    assert monitor.status.message == "watching 1 units, buffer for 15 h"
+    assert monitor.status.message == "watching 1 unit, buffer for 15 h"
 
 
 def test_given_credentials_when_configured_then_they_lie_in_files_of_root_only(monitor):

@@ -27,6 +27,14 @@ def test_given_nodes_and_no_plan_when_looked_at_then_it_counts_them(site):
     assert site.status == testing.ActiveStatus("no plan; 3 nodes")
 
 
+def test_given_a_site_of_one_when_looked_at_then_it_counts_that(make_site):
+    site = make_site(planes=1)
+
+    site.event()
+
+    assert site.status == testing.ActiveStatus("no plan; 1 node")
+
+
 def test_given_a_plan_in_the_option_when_read_then_its_digest_is_shown_and_nothing_begins(site):
     digest = site.offer()
 
