@@ -48,16 +48,21 @@ def ensure(host: hosts.Host, names: Collection[str]) -> bool:
 
 def extensions(names: Collection[str]) -> str:
     """Return what a certificate for these names and addresses says, as openssl reads it."""
-    found = [f"IP:{name}" if _is_address(name) else f"DNS:{name}" for name in sorted(set(names))]
     return (
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-        f"extendedKeyUsage=serverAuth\nsubjectAltName={','.join(found)}\n"
+        f"extendedKeyUsage=serverAuth\n{alternative_names(names)}\n"
     )
 
 
+def alternative_names(names: Collection[str]) -> str:
+    """Return the names and addresses that a certificate is for, as openssl reads them."""
+    found = [f"IP:{name}" if is_address(name) else f"DNS:{name}" for name in sorted(set(names))]
+    return f"subjectAltName={','.join(found)}"
+
+
 def _make_authority(host: hosts.Host) -> None:
-    host.write(CA_KEY, _new_key(host), mode=0o600)
-    certificate = _openssl(
+    host.write(CA_KEY, new_key(host), mode=0o600)
+    certificate = openssl(
         host,
         *("req", "-x509", "-new", "-sha256", "-key", CA_KEY, "-days", str(_CA_DAYS)),
         *("-subj", "/CN=edge-monitor", "-addext", "keyUsage=critical,keyCertSign"),
@@ -67,13 +72,13 @@ def _make_authority(host: hosts.Host) -> None:
 
 
 def _make_certificate(host: hosts.Host, wanted: str) -> None:
-    host.write(KEY, _new_key(host), mode=0o600)
+    host.write(KEY, new_key(host), mode=0o600)
     # The name is not looked at; who connects checks the alternative names.
-    request = _openssl(host, "req", "-new", "-key", KEY, "-subj", "/CN=edge-monitor-door")
+    request = openssl(host, "req", "-new", "-key", KEY, "-subj", "/CN=edge-monitor-door")
     host.write(_REQUEST, request)
     host.remove(_EXTENSIONS)
     host.write(f"{_EXTENSIONS}.new", wanted)
-    certificate = _openssl(
+    certificate = openssl(
         host,
         *("x509", "-req", "-sha256", "-in", _REQUEST, "-CA", CA, "-CAkey", CA_KEY),
         *("-set_serial", f"0x{int(host.now() * 1000):x}", "-days", str(_DAYS)),
@@ -96,19 +101,23 @@ def _lasts(host: hosts.Host, path: str, days: int) -> bool:
         raise AuthorityError(failures.explain(error, "openssl x509")) from error
 
 
-def _new_key(host: hosts.Host) -> str:
+def new_key(host: hosts.Host) -> str:
+    """Return a new private key."""
     curve = ("-pkeyopt", "ec_paramgen_curve:P-256")
-    return _openssl(host, "genpkey", "-algorithm", "EC", *curve)
+    return openssl(host, "genpkey", "-algorithm", "EC", *curve)
 
 
-def _openssl(host: hosts.Host, *words: str) -> str:
+def openssl(host: hosts.Host, *words: str, given: str = "") -> str:
+    """Return what openssl says to a text. Raises :class:`AuthorityError`."""
     try:
-        return host.run((OPENSSL, *words), timeout_s=_TIMEOUT_S).stdout
+        ran = host.run((OPENSSL, *words), timeout_s=_TIMEOUT_S, stdin=given or None)
+        return ran.stdout
     except failures.FAILURES as error:
         raise AuthorityError(failures.explain(error, f"openssl {words[0]}")) from error
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Return whether a name is an address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -12,18 +12,18 @@ import ops
 
 import alerting
 import answers
-import authority
 import door
 import monitor_host
 import monitor_options
 import monitor_status
 import questions
 import remotes
+import signed
 import targets
 import writers
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
-from edgecloud.interfaces import cos_agent, health_gate, node_metrics, stack
+from edgecloud.interfaces import cos_agent, health_gate, node_metrics, stack, tls_certificates
 from edgecloud.telemetry import packages
 
 Read = TypeVar("Read")
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 HEALTH_GATE = "health-gate"
 TARGETS = "targets"
 NODES = "nodes"
+CERTIFICATES = "certificates"
 PACKAGES = ("victoria-metrics", "prometheus-alertmanager", "prometheus-node-exporter")
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -50,7 +51,9 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
         self._nodes = node_metrics.MetricsProvider(self, NODES)
         self._stack = stack.ObservabilityStack(self)
+        self._certificates = tls_certificates.CertificateRequirer(self, CERTIFICATES)
         self._unfit: list[str] = []
+        self._notes: list[str] = []
         self._troubles: list[str] = []
 
         for event in (
@@ -61,15 +64,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
-            self.on[TARGETS].relation_changed,
-            self.on[TARGETS].relation_departed,
-            self.on[TARGETS].relation_broken,
-            self.on[NODES].relation_joined,
-            self.on[NODES].relation_changed,
-            self.on[NODES].relation_departed,
-            self.on[NODES].relation_broken,
-            self.on[HEALTH_GATE].relation_created,
-            self.on[HEALTH_GATE].relation_changed,
+            *stack.events(self, TARGETS, NODES, HEALTH_GATE, CERTIFICATES),
             *self._stack.events(),
         ):
             framework.observe(event, self._on_reconcile)
@@ -85,6 +80,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         options = self._options
         if options is None or not self._attempt(self._install):
             return
+        self._attempt(self._have_signed)
         if self._attempt(lambda: self._run(options)) and not self._unfit:
             self._attempt(lambda: self._let_in(options))
         keeps = options.mode != monitor_options.AGENT
@@ -99,6 +95,14 @@ class EdgeMonitorCharm(ops.CharmBase):
         if packages.missing(self._host, PACKAGES):
             self.unit.status = ops.MaintenanceStatus("installing packages")
         packages.ensure(self._host, PACKAGES)
+
+    def _have_signed(self) -> None:
+        """Let an authority that is related sign what the door shows."""
+        names = monitor_host.door_names(self._host, self._address)
+        came = signed.ensure(self._host, self._certificates, names)
+        self._notes += [came.note] if came.note else []
+        if came.again:
+            self._look_again()
 
     def _run(self, options: monitor_options.MonitorOptions) -> None:
         size, self._unfit = monitor_host.fitting(self._host, options)
@@ -128,7 +132,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         if self._senders:
             sink = node_metrics.Sink(
                 url=f"{door.url(self._address)}{door.WRITE}",
-                ca=files.read(self._host, authority.CA),
+                ca=signed.trusted(self._host),
                 interval_s=options.scrape_interval,
             )
             self._nodes.offer(sink, writers.contents(self._host, self._senders))
@@ -150,7 +154,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         ]
         source = health_gate.GateSource(
             url=door.url(self._address),
-            ca=files.read(self._host, authority.CA),
+            ca=signed.trusted(self._host),
             questions=tuple(answered),
         )
         password = door.password(self._host, door.GATE)
@@ -194,7 +198,7 @@ class EdgeMonitorCharm(ops.CharmBase):
                 "url": f"{door.url(self._address)}/",
                 "username": door.READER,
                 "password": door.password(self._host, door.READER),
-                "authority": files.read(self._host, authority.CA),
+                "authority": signed.trusted(self._host),
             }
         )
 
@@ -219,6 +223,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             problems=tuple(self._unfit),
             troubles=(*self._troubles, *(f"{name} does not run" for name in stopped)),
             silent=plan.silent,
+            notes=tuple(self._notes),
             summary=monitor_status.summary(options, sum(plan.expected.values())),
         )
 

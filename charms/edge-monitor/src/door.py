@@ -8,8 +8,8 @@ import urllib.parse
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import authority
 import page
+import signed
 import store
 from edgecloud import host as hosts
 from edgecloud.host import files
@@ -103,13 +103,17 @@ def config(passwords: Mapping[str, str], rights: Collection[Right] = RIGHTS) -> 
     return json.dumps({"users": users}, indent=1) + "\n"
 
 
-def daemon(known: Collection[str], *, address: str) -> daemons.Daemon:
+def daemon(
+    known: Collection[str], *, address: str, shown: signed.Pair | None = None
+) -> daemons.Daemon:
     """Return how this version of vmauth is run.
 
     Args:
         known: the options that the program has.
         address: of this machine on the site's network.
+        shown: certificate and key; the site's own if there is no other.
     """
+    shown = shown or signed.Pair()
     wanted = {
         "auth.config": f"{daemons.CREDENTIALS}/door.yml",
         "httpListenAddr": f"{_bracketed(address)}:{PORT}",
@@ -128,8 +132,8 @@ def daemon(known: Collection[str], *, address: str) -> daemons.Daemon:
         command=(PROGRAM, *(f"-{key}={value}" for key, value in wanted.items() if key in known)),
         secrets={
             "door.yml": CONFIG,
-            "server.crt": authority.CERTIFICATE,
-            "server.key": authority.KEY,
+            "server.crt": shown.certificate,
+            "server.key": shown.key,
         },
         environment_file=KEYS,
         memory_mb=64,

@@ -14,6 +14,7 @@ import authority
 import door
 import page
 import remotes
+import signed
 import site_facts
 import store
 import targets
@@ -121,6 +122,11 @@ def ports(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
     if options.stores:
         found["vmagent"] = FORWARDER_PORT
     return found
+
+
+def door_names(host: hosts.Host, address: str) -> set[str]:
+    """Return what those who come here call this machine."""
+    return {address, files.read(host, "/etc/hostname").strip()} - {""}
 
 
 def intake(options: MonitorOptions) -> str:
@@ -285,16 +291,17 @@ def _ensure_alerting(host: hosts.Host, site: Site) -> None:
 
 
 def _ensure_door(host: hosts.Host, site: Site) -> None:
-    names = {site.address, files.read(host, "/etc/hostname").strip()} - {""}
-    authority.ensure(host, names)
+    authority.ensure(host, door_names(host, site.address))
     door.ensure_keys(host)
     # Where nothing is kept there is nothing to ask for, only something to deliver.
     rights = (*(() if site.options.mode == AGENT else door.RIGHTS), *site.writers)
     text = door.config(door.ensure_passwords(host, rights), rights)
     host.write(door.CONFIG, text, mode=_SECRET)
-    daemon = door.daemon(packages.options(host, door.PROGRAM), address=site.address)
-    certificate = files.read(host, authority.CERTIFICATE)
-    daemons.ensure(host, daemon, fingerprint(text, certificate))
+    shown = signed.in_use(host)
+    known = packages.options(host, door.PROGRAM)
+    daemon = door.daemon(known, address=site.address, shown=shown)
+    daemons.ensure(host, daemon, fingerprint(text, files.read(host, shown.certificate)))
+    signed.sweep(host)
 
 
 def _bytes(path: pathlib.Path) -> int:

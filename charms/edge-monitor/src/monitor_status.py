@@ -23,6 +23,8 @@ class Facts:
     """What is tried again by itself."""
     silent: tuple[str, ...] = ()
     """Units of which nothing can be scraped."""
+    notes: tuple[str, ...] = ()
+    """What an operator may want to know, though all goes on."""
     summary: str = ""
     """What it does, if all is well."""
 
@@ -41,9 +43,8 @@ def judge(facts: Facts) -> Line:
         return _line(BLOCKED, "; ".join(facts.problems))
     if facts.troubles:
         return _line(WAITING, "; ".join(facts.troubles))
-    if facts.silent:
-        return _line(ACTIVE, f"{facts.summary}; nothing from {', '.join(facts.silent)}")
-    return _line(ACTIVE, facts.summary)
+    silent = [f"nothing from {', '.join(facts.silent)}"] if facts.silent else []
+    return _line(ACTIVE, "; ".join((facts.summary, *silent, *facts.notes)))
 
 
 def summary(options: monitor_options.MonitorOptions, units: int) -> str:

@@ -26,6 +26,14 @@ DASHBOARDS = "grafana-dashboard"
 ENDPOINTS = (REMOTE_WRITE, ALERTMANAGER, AUTHORITIES, DASHBOARDS)
 
 
+def events(charm: ops.CharmBase, *endpoints: str) -> Iterator[ops.BoundEvent]:
+    """Yield what tells of any change at these endpoints."""
+    for endpoint in endpoints:
+        relation = charm.on[endpoint]
+        yield from (relation.relation_created, relation.relation_changed)
+        yield from (relation.relation_departed, relation.relation_broken)
+
+
 class ObservabilityStack:
     """What is elsewhere: stores, Alertmanagers, authorities, and a Grafana."""
 
@@ -38,10 +46,7 @@ class ObservabilityStack:
 
     def events(self) -> Iterator[ops.BoundEvent]:
         """Yield what tells of a change there."""
-        for endpoint in ENDPOINTS:
-            relation = self._charm.on[endpoint]
-            yield from (relation.relation_created, relation.relation_changed)
-            yield from (relation.relation_departed, relation.relation_broken)
+        yield from events(self._charm, *ENDPOINTS)
 
     @property
     def related(self) -> bool:

@@ -2,7 +2,9 @@
 
 Direction: a unit (requirer) writes signing requests to its databag; the authority (provider)
 answers in its application databag with certificate, authority and chain for each. The private key
-stays on the machine that made it: neither this module nor any databag ever sees it.
+stays on the machine that made it: neither this module nor any databag ever sees it. Names and
+rules are those of ``interfaces/tls_certificates/v1`` in ``canonical/charm-relation-interfaces``;
+that an answer may say ``revoked`` is from the library of ``canonical/tls-certificates-interface``.
 """
 
 from __future__ import annotations
@@ -50,11 +52,19 @@ class CertificateRequirer:
 
     def issued(self, signing_request: str) -> Issued | None:
         """Return what was given for a request; None while nothing was, or if it was revoked."""
+        for entry in self._answers(signing_request):
+            return None if entry.get("revoked") else _read(entry)
+        return None
+
+    def is_revoked(self, signing_request: str) -> bool:
+        """Return whether what was given for a request must not be used any more."""
+        return any(bool(entry.get("revoked")) for entry in self._answers(signing_request))
+
+    def _answers(self, signing_request: str) -> Iterator[Mapping[str, Any]]:
         for relation in self._charm.model.relations[self._endpoint]:
             for entry in published.mappings(relation.data[relation.app].get(_ISSUED)):
                 if _text(entry, "certificate_signing_request") == signing_request.strip():
-                    return None if entry.get("revoked") else _read(entry)
-        return None
+                    yield entry
 
 
 def _read(entry: Mapping[str, Any]) -> Issued | None:

@@ -47,6 +47,22 @@ def test_given_any_published_databag_when_read_then_ours_is_found_or_nothing(
     assert inside(step, relation).result == (True, issued, True, False)
 
 
+@pytest.mark.parametrize(
+    ("given", "revoked"),
+    [([{**GIVEN, "revoked": True}], True), ([GIVEN], False), ([], False)],
+)
+def test_given_an_answer_when_it_was_revoked_then_that_can_be_told(given, revoked, inside):
+    relation = testing.Relation(
+        "certificates", remote_app_data={"certificates": json.dumps(given)}
+    )
+
+    ran = inside(
+        lambda charm: tls_certificates.CertificateRequirer(charm).is_revoked(REQUEST), relation
+    )
+
+    assert ran.result is revoked
+
+
 def test_given_a_request_when_asked_then_the_databag_holds_it_and_no_key(inside):
     ran = inside(step, testing.Relation("certificates"))
 
