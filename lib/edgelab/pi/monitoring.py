@@ -164,7 +164,8 @@ def _enter(
     if parts.scheme != "https":
         raise _refused(parts, 400, "client sent an HTTP request to an HTTPS server")
     # Who comes in may trust others besides.
-    if files.read(machine, f"{_FILES}/tls/ca.crt").strip() not in authority:
+    own = files.read(machine, f"{_FILES}/tls/ca.crt").strip()
+    if bool(own) != bool(authority) or own not in authority:
         raise ssl.SSLCertVerificationError("self-signed certificate in certificate chain")
     known: Any = json.loads(files.read(machine, f"{_FILES}/door.yml"))
     for user in known["users"]:
