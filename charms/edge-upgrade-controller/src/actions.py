@@ -71,19 +71,31 @@ def refusals(
 
 def _plan(context: Context) -> Outcome:
     """Show what a plan would do; nothing comes of it."""
-    accepted = _wanted(context)
-    members = context.members
-    problems = [
-        *intent.acceptance_problems(accepted, members, context.now),
-        *intent.succession_problems(accepted, context.books.rollout),
-        *refusals(accepted, context.options, members, has_monitor=context.has_monitor),
-    ]
-    results = {"digest": accepted.digest, "verdict": "; ".join(problems) or "can start"}
+    accepted, members = _wanted(context), context.members
+    results = {"digest": accepted.digest, "verdict": _verdict(context, accepted)}
     if not intent.acceptance_problems(accepted, members, context.now):
-        found = outlook.outlook(accepted, members)
+        found = outlook.outlook(accepted, members, context.now)
         is_json = context.params["format"] == "json"
         results["outlook"] = json.dumps(found) if is_json else "\n".join(outlook.lines(found))
     return Outcome(results)
+
+
+def _verdict(context: Context, accepted: plan.Plan) -> str:
+    """Return what `start` would say, by the same rules."""
+    rollout = context.books.rollout
+    if rollout and rollout.digest == accepted.digest:
+        if rollout.phase is ledger.Phase.COMPLETED:
+            return "it is completed already"
+        if rollout.phase not in ledger.TERMINAL:
+            return "it is under way already"
+    problems = refusals(
+        accepted, context.options, context.members, has_monitor=context.has_monitor
+    )
+    try:
+        coordination.accept(context.books, accepted, context.members, context.now)
+    except intent.IntentError as e:
+        problems.insert(0, str(e))
+    return "; ".join(problems) or "can start"
 
 
 def _start(context: Context) -> Outcome:

@@ -2,54 +2,107 @@
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from edgecloud.rollout import availability, inventory, plan, route, skew, waves
+from edgecloud.rollout import availability, forecast, inventory, plan, route, skew, waves
 
 
-def outlook(accepted: plan.Plan, members: inventory.Inventory) -> dict[str, Any]:
-    """Return steps, waves, each node's way, the time at work, risks, and what is final."""
+def outlook(
+    accepted: plan.Plan, members: inventory.Inventory, now: int
+) -> dict[str, Any]:
+    """Return steps, waves, each node's way, time and bytes, risks, and what is final.
+
+    Args:
+        accepted: the plan.
+        members: the site.
+        now: when it would be started.
+    """
     chosen, steps = route.selected(accepted, members), route.steps(accepted, members)
-    parts = {step.part: waves.assign(accepted, members, step) for step in steps}
+    assigned = {step: waves.assign(accepted, members, step) for step in steps}
+    end = forecast.ends_at(accepted, members, assigned, now)
+    staged = [(n, part) for n, member in chosen.items() for part in way(steps, member)]
     return {
         "digest": accepted.digest,
         "members": inventory.digest(members),
         "steps": [
-            {"part": part, "waves": [list(wave) for wave in assigned]}
-            for part, assigned in parts.items()
+            {"part": step.part, "waves": [list(wave) for wave in parts]}
+            for step, parts in assigned.items()
         ],
-        "nodes": {
-            name: {"way": way(steps, member), "back": way_back(accepted, steps, member)}
-            for name, member in chosen.items()
-        },
+        "watched-seconds": [
+            [route.soak_s(accepted, number) for number in range(len(parts))]
+            for parts in assigned.values()
+        ],
+        "needs-approval": sorted(approvals(accepted, assigned)),
+        "nodes": {name: _node(accepted, members, steps, name) for name in chosen},
         "seconds-at-work": sum(
-            work_s(accepted, members, number, names)
-            for assigned in parts.values()
-            for number, names in enumerate(assigned)
+            forecast.work_s(accepted, members, step, number, names)
+            for step, parts in assigned.items()
+            for number, names in enumerate(parts)
         ),
-        "risks": list(risks(accepted, chosen, steps)),
+        "ends": _moment(end) if end is not None else None,
+        "mib": forecast.download_mib(accepted, members, staged),
+        "risks": [*_time_risks(accepted, end), *risks(accepted, chosen, steps)],
         "points-of-no-return": list(points_of_no_return(chosen, steps)),
     }
 
 
+def _node(
+    accepted: plan.Plan,
+    members: inventory.Inventory,
+    steps: tuple[route.Step, ...],
+    name: str,
+) -> dict[str, Any]:
+    member, passed = members[name], way(steps, members[name])
+    return {
+        "version": member.version,
+        "way": passed,
+        "back": way_back(accepted, steps, member),
+        "mib": forecast.download_mib(accepted, members, [(name, part) for part in passed]),
+    }
+
+
+def approvals(accepted: plan.Plan, assigned: forecast.Assigned) -> set[int]:
+    """Return the numbers of the waves that begin only when somebody approves."""
+    specs = (accepted.canary, *accepted.waves)
+    numbers = (number for parts in assigned.values() for number, w in enumerate(parts) if w)
+    return {number for number in numbers if specs[min(number, len(specs) - 1)].require != "auto"}
+
+
+def _moment(at: int) -> str:
+    return dt.datetime.fromtimestamp(at, dt.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
+
+
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """Yield the same for a terminal."""
-    for step in found["steps"]:
+    for step, watched in zip(found["steps"], found["watched-seconds"], strict=True):
         yield f"step {step['part']}"
         for number, names in enumerate(step["waves"]):
-            yield f"  {f'wave {number}' if number else 'canary'}: {', '.join(names) or 'nobody'}"
+            yield f"  {_wave(found, number, names, watched[number])}"
     for name, node in found["nodes"].items():
         hops = [
-            f"{part} (back by {back})"
+            f"{part} (back by {back})" if back != "none" else f"{part} (no way back)"
             for part, back in zip(node["way"], node["back"], strict=True)
         ]
-        yield f"{name}: {', then '.join(hops) or 'nothing to do'}"
-    minutes = -(-found["seconds-at-work"] // 60)
-    yield f"at work for at most {minutes // 60} h {minutes % 60} min, soaks included, windows not"
+        runs = f" ({node['version']})" if node["version"] else ""
+        size = f", {node['mib']} MiB" if node["mib"] else ""
+        yield f"{name}{runs}: {', then '.join(hops) or 'nothing to do'}{size}"
+    span = forecast.in_words(found["seconds-at-work"])
+    yield f"at work for at most {span}, soaks included, windows not"
+    yield f"done at the earliest: {found['ends'] or 'never'}, if it is started now"
+    size = "the plan names no sizes" if found["mib"] is None else f"{found['mib']} MiB"
+    yield f"over the uplink: {size}"
     yield from (f"risk: {risk}" for risk in found["risks"])
     yield from (f"no return: {point}" for point in found["points-of-no-return"])
+
+
+def _wave(found: dict[str, Any], number: int, names: list[str], watched_s: int) -> str:
+    label = f"wave {number}" if number else "canary"
+    if not names:
+        return f"{label}: nobody"
+    asks = "; needs an approval" if number in found["needs-approval"] else ""
+    return f"{label}: {', '.join(names)}; watched for {forecast.in_words(watched_s)}{asks}"
 
 
 def way(steps: tuple[route.Step, ...], member: inventory.Member) -> list[str]:
@@ -68,15 +121,11 @@ def way_back(
     ]
 
 
-def work_s(
-    accepted: plan.Plan, members: inventory.Inventory, number: int, names: tuple[str, ...]
-) -> int:
-    """Return how long a wave is at work: its nodes in turns, then the soak of the last one."""
-    if not names:
-        return 0
-    at_once = waves.count(accepted.limits.max_unavailable, len(members))
-    longest = max(route.duration_s(accepted, members[name]) for name in names)
-    return math.ceil(len(names) / at_once) * longest + route.soak_s(accepted, number)
+def _time_risks(accepted: plan.Plan, end: int | None) -> Iterator[str]:
+    if end is None:
+        yield "windows: none within a year is long enough for every node"
+    elif end > accepted.expires:
+        yield "expires: before the plan can be done"
 
 
 def risks(

@@ -12,10 +12,10 @@ import json
 import pathlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from edgecloud.rollout import inventory, ledger, outlook, plan, route, schema
+from edgecloud.rollout import forecast, inventory, ledger, outlook, plan, route
 from edgecloud.twin import faults, simulation
 
 Outcome = simulation.Outcome
@@ -158,7 +158,7 @@ def _report(
         days=_spread([len(each.days) for each in clean]),
         in_time=sum(_is_in_time(premise, each) for each in clean),
         approvals=max(each.approvals for each in clean),
-        mib=download_mib(accepted, members, clean[0].staged),
+        mib=forecast.download_mib(accepted, members, clean[0].staged),
         given_up=sum(bool(each.released) for _, each in faulty),
         budgets={name: found for name, found in sorted(budgets.items()) if name in chosen},
         no_way_back=tuple(outlook.no_ways_back(accepted, chosen, steps)),
@@ -188,29 +188,6 @@ def _spread(figures: Sequence[int]) -> Spread:
 def _is_in_time(premise: simulation.Premise, found: Outcome) -> bool:
     left = premise.accepted.expires - premise.start
     return found.phase in PASSED and found.seconds <= left
-
-
-def download_mib(
-    accepted: plan.Plan, members: inventory.Inventory, staged: Sequence[tuple[str, str]]
-) -> int | None:
-    """Return what comes over the uplink for what was staged; None if the plan names no sizes."""
-    sizes = dict(_sizes(accepted))
-    if not any(sizes.values()):
-        return None
-    fetched = [(sizes.get(part, ()), members[name].arch) for name, part in staged]
-    return sum(each.get(arch, 0) for parts, arch in fetched for each in parts)
-
-
-def _sizes(accepted: plan.Plan) -> Iterator[tuple[str, tuple[schema.Pairs, ...]]]:
-    """Yield for each step how many MiB of what each architecture fetches."""
-    targets, kind = accepted.targets, route.Kind
-    for minor, release in targets.kubernetes.releases if targets.kubernetes else ():
-        yield f"{kind.KUBERNETES.value}/{minor}", tuple(filter(None, [release.mib]))
-    if targets.lxd:
-        yield kind.LXD.value, tuple(filter(None, [targets.lxd.mib]))
-    if targets.os:
-        yield f"{kind.OS.value}/{targets.os.version}", tuple(filter(None, [targets.os.mib]))
-    yield kind.SNAPS.value, tuple(snap.mib for snap in targets.snaps if snap.mib)
 
 
 def _digest(report: Report) -> str:

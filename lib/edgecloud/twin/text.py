@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecloud.rollout import forecast
 from edgecloud.twin import rehearsal
 
 CHECKED = (
@@ -42,14 +43,5 @@ def lines(report: rehearsal.Report) -> Iterator[str]:
 
 
 def _times(spread: rehearsal.Spread) -> str:
-    return f"{hours(spread.median)}, 95 % within {hours(spread.p95)}, at most {hours(spread.most)}"
-
-
-def hours(seconds: int) -> str:
-    """Return a length of time as people say it."""
-    minutes = -(-seconds // 60)
-    days, rest = divmod(minutes, 24 * 60)
-    found = [f"{days} d"] if days else []
-    found += [f"{rest // 60} h"] if rest >= 60 else []
-    found += [f"{rest % 60} min"] if rest % 60 and not days else []
-    return " ".join(found) or "0 min"
+    middle, p95, most = map(forecast.in_words, (spread.median, spread.p95, spread.most))
+    return f"{middle}, 95 % within {p95}, at most {most}"

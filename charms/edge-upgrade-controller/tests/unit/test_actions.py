@@ -40,10 +40,11 @@ def test_given_a_plan_when_planned_in_words_then_waves_ways_and_risks_are_lines(
 
     assert lines[:4] == [
         "step kubernetes/1.35",
-        "  canary: pi-0",
-        "  wave 1: pi-1, pi-2",
-        "pi-0: kubernetes/1.35 (back by rejoin)",
+        "  canary: pi-0; watched for 1 min",
+        "  wave 1: pi-1, pi-2; watched for 1 min",
+        "pi-0 (1.34.2): kubernetes/1.35 (back by rejoin)",
     ]
+    assert "done at the earliest: 2027-01-15T09:32Z, if it is started now" in lines
     assert "risk: windows: nodes may be disturbed at any hour" in lines
     assert lines[-1] == "no return: kubernetes/1.35: once 2 of 3 control planes have passed it"
 
@@ -56,6 +57,25 @@ def test_given_a_plan_that_skips_a_minor_when_planned_then_the_verdict_says_why(
 
     assert "pi-0" in found["verdict"]
     assert "must pass 1.35" in found["verdict"]
+
+
+def test_given_a_plan_that_start_would_refuse_when_planned_then_the_verdict_is_the_same(site):
+    site.offer(rehearsal={"required": True}, **{"depends-on": ["before"]})
+
+    verdict = site.act("plan")["verdict"]
+
+    assert verdict == "the plan must be rehearsed first; depends on before, which is not done"
+    assert verdict in refused(site, "start", **{"plan_digest": site.act("plan")["digest"]})
+
+
+def test_given_a_plan_under_way_or_done_when_planned_then_the_verdict_says_that(site):
+    site.start()
+    under_way = site.act("plan")["verdict"]
+
+    site.rounds()
+
+    assert under_way == "it is under way already"
+    assert site.act("plan")["verdict"] == "it is completed already"
 
 
 def test_given_another_digest_when_started_then_nothing_begins(site):

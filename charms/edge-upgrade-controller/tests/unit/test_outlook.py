@@ -1,12 +1,24 @@
 """What is told of a plan before it begins."""
 
+import dataclasses
+
 import sites
 
 from edgecloud.rollout import outlook
 
 
-def told(members, **changes):
-    return outlook.outlook(sites.accepted(**changes), members)
+SATURDAY = 1_799_456_400
+"""2027-01-09, a Saturday, 02:00 in Madrid."""
+NIGHTS = [{"days": ["sat", "sun"], "start": "02:00", "length": "4h", "tz": "Europe/Madrid"}]
+
+
+def told(members, now=sites.START, **changes):
+    return outlook.outlook(sites.accepted(**changes), members, now)
+
+
+def sized(mib):
+    release = {"revision": {"arm64": 135}, "mib": {"arm64": mib}}
+    return {"kubernetes": {"to": "1.35", "releases": {"1.35": release}}}
 
 
 def two_minors():
@@ -31,6 +43,78 @@ def test_given_turns_and_soaks_when_told_then_the_time_at_work_is_their_sum(memb
     found = told(members(3), deadlines={"node": "10m"})
 
     assert found["seconds-at-work"] == (600 + 60) + (2 * 600 + 60)
+
+
+def test_given_leave_for_several_when_told_then_voters_take_turns_all_the_same(members):
+    found = told(
+        members(3, workers=2), deadlines={"node": "10m"}, limits={"max-unavailable": "2"}
+    )
+
+    assert found["seconds-at-work"] == (600 + 60) + (4 * 600 + 60)
+    workers = told(
+        members(1, workers=4), deadlines={"node": "10m"}, limits={"max-unavailable": "2"}
+    )
+    assert workers["seconds-at-work"] == (600 + 60) + (2 * 600 + 60)
+
+
+def test_given_lxd_when_told_then_all_members_take_one_turn(members):
+    site = {n: dataclasses.replace(m, lxd=True) for n, m in members(3).items()}
+
+    found = told(site, targets={"lxd": {"revision": {"arm64": 5}}}, deadlines={"node": "10m"})
+
+    assert found["seconds-at-work"] == 600 + 60
+
+
+def test_given_windows_when_told_then_each_turn_waits_for_one_that_it_fits_in(members):
+    found = told(
+        members(3),
+        now=SATURDAY - 3600,
+        windows=NIGHTS,
+        deadlines={"node": "3h"},
+        canary={"size": 1, "soak": "1h"},
+        waves=[{"name": "rest", "soak": "1h"}],
+    )
+
+    # Saturday night, Sunday night, and after a week the next Saturday: 02:00 and 3 h and 1 h.
+    assert found["ends"] == "2027-01-16T05:00Z"
+    assert "expires: before the plan can be done" not in found["risks"]
+
+
+def test_given_a_plan_that_expires_too_soon_when_told_then_that_is_a_risk(members):
+    found = told(
+        members(3),
+        now=SATURDAY,
+        windows=NIGHTS,
+        deadlines={"node": "3h"},
+        expires="2027-01-11T00:00:00Z",
+    )
+
+    assert found["risks"][0] == "expires: before the plan can be done"
+
+
+def test_given_nodes_that_take_longer_than_any_window_when_told_then_it_never_ends(members):
+    slow = {n: dataclasses.replace(m, duration_s=5 * 3600) for n, m in members(3).items()}
+
+    found = told(slow, windows=NIGHTS)
+
+    assert found["ends"] is None
+    assert found["risks"][0].startswith("windows: none within a year")
+    assert "done at the earliest: never, if it is started now" in list(outlook.lines(found))
+
+
+def test_given_sizes_when_told_then_the_bytes_of_each_node_and_of_all_are(members):
+    found = told(members(3), targets=sized(180))
+
+    assert (found["mib"], found["nodes"]["pi-0"]["mib"]) == (540, 180)
+    assert "over the uplink: 540 MiB" in list(outlook.lines(found))
+    assert told(members(3))["mib"] is None
+
+
+def test_given_a_wave_that_asks_when_told_then_it_says_so(members):
+    found = told(members(3), waves=[{"name": "rest", "require": "approval"}])
+
+    assert found["needs-approval"] == [1]
+    assert "  wave 1: pi-1, pi-2; watched for 1 h; needs an approval" in list(outlook.lines(found))
 
 
 def test_given_a_minor_when_told_then_it_says_from_when_on_there_is_no_return(members):
