@@ -63,7 +63,7 @@ def _driver(context: Context) -> Driver:
 
 def _check(context: Context) -> None:
     if context.work.rollback == "restore":
-        raise EffectError("only its host could restore this node, and no order reaches it")
+        raise EffectError(route.NO_RESTORE)
     machine, wanted = context.machine, context.plan.floors
     problem = floors.problem(machine, wanted)
     if not problem and context.node.state is state.State.PREFLIGHT:

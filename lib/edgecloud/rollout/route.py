@@ -15,6 +15,11 @@ from dataclasses import dataclass
 
 from edgecloud.rollout import inventory, plan, skew, terms, window
 
+NO_RESTORE = (
+    "no node restores itself; say auto. A node that edge-lxd hosts is no part of a plan: its action "
+    "replace-node makes a new one, and keeps the old one until that is Ready"
+)
+
 
 class Kind(str, enum.Enum):
     """What a step changes."""
@@ -112,6 +117,7 @@ def problems(accepted: plan.Plan, members: inventory.Inventory) -> list[str]:
     """Return why a plan cannot be carried out on these members; empty if it can."""
     chosen, kubernetes = selected(accepted, members), accepted.targets.kubernetes
     found = [] if chosen else ["select: no node of the site matches"]
+    found += _impossible(accepted)
     target = skew.parse(kubernetes.to) if kubernetes else None
     if kubernetes and target:
         found += [
@@ -125,6 +131,14 @@ def problems(accepted: plan.Plan, members: inventory.Inventory) -> list[str]:
     for arch in sorted({member.arch for member in chosen.values()}):
         found += [f"targets.{n}: no build for {arch}" for n, pins in builds if not pins.get(arch)]
     return found
+
+
+def _impossible(accepted: plan.Plan) -> Iterator[str]:
+    """Yield what plans have words for and nodes have no hands for."""
+    if accepted.rollback.kind == "restore":
+        yield f"rollback.kind: {NO_RESTORE}"
+    if accepted.signature and accepted.signature.method != "ssh":
+        yield "signature.method: nodes verify ssh and nothing else; sign it with ssh-keygen -Y sign"
 
 
 def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) -> Work:

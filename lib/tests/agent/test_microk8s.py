@@ -229,7 +229,8 @@ def test_given_a_plan_that_wants_a_restore_when_prepared_then_it_is_refused_with
     pair.upgrade(1, pair.plan(rollback={"kind": "restore"}))
 
     assert pair.node(1).state is State.FAILED_SAFE
-    assert "only its host" in pair.node(1).reason
+    assert "no node restores itself; say auto" in pair.node(1).reason
+    assert pair.node(1).burnt == ()
 
 
 def test_given_a_cordon_of_somebody_else_when_upgraded_then_it_outlives_us(pair):

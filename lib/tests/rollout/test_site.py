@@ -249,6 +249,21 @@ def test_given_a_minor_without_a_release_when_accepted_then_the_nodes_that_need_
         intent.accept(sites.make(), members, 0)
 
 
+def test_given_a_plan_that_wants_a_restore_when_accepted_then_it_says_what_to_use_instead():
+    with pytest.raises(intent.IntentError, match=r"rollback.kind: .* say auto. .* replace-node"):
+        intent.accept(sites.make(rollback={"kind": "restore"}), THREE, 0)
+
+
+@pytest.mark.parametrize(("method", "is_fit"), [("ssh", True), ("minisign", False)])
+def test_given_a_signature_that_no_node_verifies_when_accepted_then_it_is_refused(method, is_fit):
+    signed = sites.make(signature={"method": method, "key-id": "site", "value": "x"})
+
+    problems = intent.acceptance_problems(signed, THREE, 0)
+
+    assert [each for each in problems if "ssh-keygen -Y sign" in each] == problems
+    assert bool(problems) is not is_fit
+
+
 def test_given_an_expired_or_unmet_plan_when_accepted_then_every_reason_is_said():
     with pytest.raises(intent.IntentError, match=r"expired; depends on p0"):
         intent.accept(sites.make(**{"depends-on": ["p0"]}), THREE, 2**40)
