@@ -22,6 +22,7 @@ from edgecloud.agent import (
     journal,
     quiet,
     seen,
+    tally,
 )
 from edgecloud.agent import settings as machine_settings
 from edgecloud.agent.context import Context, EffectError
@@ -71,6 +72,7 @@ class Agent:
                 break
         self._tick()
         self._report()
+        tally.synced(self.machine, self.journal.synced_s)
         if self.node.work:
             exchange.forget_plans(self.machine, but=self.node.work.digest)
 

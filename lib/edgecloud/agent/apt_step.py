@@ -13,13 +13,15 @@ import json
 from typing import Any
 
 from edgecloud.agent import context as contexts
-from edgecloud.agent import hardware, packages, paths, trial
+from edgecloud.agent import hardware, packages, paths, tally, trial
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import files
 
 NOTE = f"{paths.HOME}/apt.json"
 
 _NAMED = 3
+_LOCAL = ("copy:", "file:")
+"""Mirrors that are folders of the machine."""
 
 Note = dict[str, Any]
 
@@ -101,6 +103,7 @@ def _stage(context: Context) -> None:
     packages.update(machine, new, limit, rate)
     before, after = packages.plan(machine, new, limit)
     missing = packages.fetch(machine, new, after, limit, rate)
+    _count(context, new)
     if missing:
         raise EffectError(f"apt fetched no {', '.join(missing[:_NAMED])}; is the mirror a folder?")
     if context.work.rollback != "none":
@@ -122,9 +125,19 @@ def _fetch_former(context: Context, stamp: str, before: packages.Versions) -> No
     former = packages.archive(machine, context.settings, stamp, "former")
     packages.update(machine, former, limit, rate)
     missing = packages.fetch_former(machine, former, before, limit, rate)
+    _count(context, former)
     if missing:
         named = ", ".join(missing[:_NAMED])
         raise EffectError(f"no way back: {len(missing)} are not to be had any more, as {named}")
+
+
+def _count(context: Context, fetched: packages.Archive) -> None:
+    """Count what came; what lay in a folder of the machine did not come over the network."""
+    machine = context.machine
+    if not (fetched.sources and context.settings.apt.get("url", "").startswith(_LOCAL)):
+        found = machine.glob(f"{fetched.debs}/*.deb")
+        size = sum(machine.path(path).stat().st_size for path in found)
+        tally.fetched(machine, tally.PACKAGES, size)
 
 
 def forget(context: Context) -> None:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import pathlib
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -45,6 +46,8 @@ class Journal:
         self._machine = machine
         self._file = machine.path(paths.JOURNAL)
         self._former = machine.path(paths.FORMER)
+        self.synced_s: list[float] = []
+        """How long the disk took for each line that was appended."""
         self.entries, self._whole = _load(self._file)
         before = [] if self.entries else _load(self._former)[0]
         self.last = next(iter([*before, *self.entries][-1:]), None)
@@ -80,11 +83,11 @@ class Journal:
 
     def _put(self, line: bytes) -> None:
         try:
-            _append(self._file, self._whole, line)
+            self.synced_s.append(_append(self._file, self._whole, line))
         except OSError as e:
             if e.errno != errno.ENOSPC or not ballast.drop(self._machine):
                 raise
-            _append(self._file, self._whole, line)
+            self.synced_s.append(_append(self._file, self._whole, line))
 
     def _rotate(self, more: int) -> None:
         if self._whole and self._whole + more > LARGEST:
@@ -132,7 +135,8 @@ def _lines(raw: bytes) -> Iterator[bytes]:
         yield line
 
 
-def _append(file: pathlib.Path, whole: int, line: bytes) -> None:
+def _append(file: pathlib.Path, whole: int, line: bytes) -> float:
+    """Put a line behind the whole ones; return how many seconds the disk took for it."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     is_new = not file.exists()
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -140,11 +144,14 @@ def _append(file: pathlib.Path, whole: int, line: bytes) -> None:
         os.ftruncate(descriptor, whole)
         os.lseek(descriptor, whole, os.SEEK_SET)
         _write_all(descriptor, line)
+        began = time.monotonic()
         os.fsync(descriptor)
+        took = time.monotonic() - began
     finally:
         os.close(descriptor)
     if is_new:
         sync_folder(file.parent)
+    return took
 
 
 def _write_all(descriptor: int, line: bytes) -> None:

@@ -8,10 +8,11 @@ the agent's own checks, let the new kernel pass.
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import tarfile
 
-from edgecloud.agent import boot_loader, kernel_boot, paths, registry, trial
+from edgecloud.agent import boot_loader, kernel_boot, paths, registry, tally, trial
 from edgecloud.agent import context as contexts
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import failures, files, systemd
@@ -71,7 +72,8 @@ def _stage(context: Context) -> None:
     machine, ref = context.machine, _ref(context.plan)
     machine.path(_FOLDER).mkdir(parents=True, exist_ok=True)
     boot, modules = _files(context)
-    fetch = registry.Fetch(ref, context.plan.floors.download_kib_s, context.sleep)
+    count = functools.partial(tally.fetched, machine, tally.SYSTEMS)
+    fetch = registry.Fetch(ref, context.plan.floors.download_kib_s, context.sleep, count)
     try:
         found = registry.resolve(ref)
         fetch(found.boot, boot)

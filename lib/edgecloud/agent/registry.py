@@ -51,6 +51,10 @@ class Artefact:
     modules: Blob | None = None
 
 
+def _count_nothing(size: int) -> None:
+    """Pass bytes by that nobody counts."""
+
+
 @dataclass(frozen=True)
 class Fetch:
     """Fetches the blobs of one artefact, no faster than the plan allows."""
@@ -58,6 +62,8 @@ class Fetch:
     ref: str
     rate_kib: int = 0
     sleep: Callable[[float], None] = time.sleep
+    count: Callable[[int], None] = _count_nothing
+    """Told of every byte that came, whatever becomes of it."""
 
     def __call__(self, blob: Blob, target: pathlib.Path) -> None:
         """Have a blob in a file, going on where a former attempt was cut off."""
@@ -84,9 +90,13 @@ class Fetch:
         with _open(url, {"Range": f"bytes={have}-"} if have else {}) as answer:
             mode = "ab" if have and answer.status == http.HTTPStatus.PARTIAL_CONTENT else "wb"
             with part.open(mode) as file:
-                while file.tell() <= size and (block := answer.read(self._block)):
-                    file.write(block)
-                    self._pause(len(block))
+                begun = file.tell()
+                try:
+                    while file.tell() <= size and (block := answer.read(self._block)):
+                        file.write(block)
+                        self._pause(len(block))
+                finally:
+                    self.count(file.tell() - begun)
 
     @property
     def _block(self) -> int:

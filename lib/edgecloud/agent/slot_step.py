@@ -7,11 +7,12 @@ was found well. Whatever happens before that, the boot loader falls back by itse
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import tarfile
 from collections.abc import Mapping
 
-from edgecloud.agent import boot_loader, paths, registry, slot_boot, slot_disk, trial
+from edgecloud.agent import boot_loader, paths, registry, slot_boot, slot_disk, tally, trial
 from edgecloud.agent import context as contexts
 from edgecloud.agent.context import Context, EffectError, Look
 from edgecloud.host import files
@@ -67,7 +68,8 @@ def _stage(context: Context) -> None:
     folder = machine.path(_FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
     image, archive = folder / "root", folder / "boot.tar"
-    fetch = registry.Fetch(ref, context.plan.floors.download_kib_s, context.sleep)
+    count = functools.partial(tally.fetched, machine, tally.SYSTEMS)
+    fetch = registry.Fetch(ref, context.plan.floors.download_kib_s, context.sleep, count)
     try:
         artefact = registry.resolve(ref)
         if artefact.root is None:

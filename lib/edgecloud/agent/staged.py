@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecloud import host
-from edgecloud.agent import paths, snapd
+from edgecloud.agent import paths, snapd, tally
 from edgecloud.agent.context import Context, EffectError
 from edgecloud.host import files, snap
 
@@ -27,6 +27,7 @@ def fetch(context: Context, wanted: Wanted) -> str:
     from edgecloud.agent import throttle  # No idle wake-up needs it.
 
     machine, limit = context.machine, context.plan.deadlines.stage_s
+    known = machine.glob(f"{paths.STAGING}/{wanted.name}/*.snap")
     try:
         with throttle.limited(context.plan.floors.download_kib_s) as environment:
             file = snapd.download(
@@ -40,6 +41,8 @@ def fetch(context: Context, wanted: Wanted) -> str:
             )
     except snap.SnapError as e:
         raise EffectError(str(e)) from e
+    if file not in known:
+        tally.fetched(machine, tally.SNAPS, machine.path(file).stat().st_size)
     digest = snapd.sha3_384(machine, file)
     if wanted.sha3_384 and digest != wanted.sha3_384:
         machine.remove(file)

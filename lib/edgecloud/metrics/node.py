@@ -111,10 +111,32 @@ SLOT = Metric(
 BURNT = Metric("upgrade_quarantined_artefacts", "Artefacts that failed here and are not retried.")
 VETOED = Metric("upgrade_vetoed", "Whether somebody vetoed upgrades on this machine.")
 AUDIT = Metric("upgrade_audit_intact", "Whether the chain of what was done here still verifies.")
+DOWNLOADED = Metric(
+    "upgrade_download_bytes_total",
+    "What the agent fetched for upgrades since the machine booted.",
+    ("what",),
+    COUNTER,
+)
+SYNCS = Metric(
+    "upgrade_journal_fsyncs_total", "Lines of the journal put on disk since boot.", (), COUNTER
+)
+SYNCED = Metric(
+    "upgrade_journal_fsync_seconds_total", "How long the disk took for all of them.", (), COUNTER
+)
+SYNC_LONGEST = Metric(
+    "upgrade_journal_fsync_longest_seconds", "How long it took for the slowest of them."
+)
+ENERGY = Metric(
+    "upgrade_energy_joules_total",
+    "Taken since boot while an upgrade disturbed this node, as this meter has it.",
+    ("meter",),
+    COUNTER,
+)
 
 METRICS = (
     BOARD, POWER, TEMPERATURE, RTC_BATTERY, EEPROM, EEPROM_UPDATE,
     FLASH_LIFE, FLASH_END, WRITTEN, EXT4_ERRORS,
     SNAP, SNAP_HELD, REBOOT_REQUIRED, CERTIFICATE, READY, SCHEDULABLE, VOTERS, VOTERS_ANSWERING,
     PLAN, STATE, STATE_SINCE, CORDONED, STEP_TOOK, RECORDS, SLOT, BURNT, VETOED, AUDIT,
+    DOWNLOADED, SYNCS, SYNCED, SYNC_LONGEST, ENERGY,
 )  # fmt: skip

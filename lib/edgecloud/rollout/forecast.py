@@ -34,9 +34,7 @@ def _turns(
     return [longest] * count
 
 
-def at_once(
-    accepted: plan.Plan, members: inventory.Inventory, names: tuple[str, ...]
-) -> int:
+def at_once(accepted: plan.Plan, members: inventory.Inventory, names: tuple[str, ...]) -> int:
     """Return how many nodes of a wave may be disturbed together: by number, domain and quorum."""
     limits, total = accepted.limits, len(route.selected(accepted, members))
     domains = Counter(waves.domain_of(members[name]) for name in names)

@@ -9,9 +9,7 @@ from typing import Any
 from edgecloud.rollout import availability, forecast, inventory, plan, route, skew, waves
 
 
-def outlook(
-    accepted: plan.Plan, members: inventory.Inventory, now: int
-) -> dict[str, Any]:
+def outlook(accepted: plan.Plan, members: inventory.Inventory, now: int) -> dict[str, Any]:
     """Return steps, waves, each node's way, time and bytes, risks, and what is final.
 
     Args:
@@ -42,6 +40,7 @@ def outlook(
             for number, names in enumerate(parts)
         ),
         "ends": _moment(end) if end is not None else None,
+        "seconds-to-end": end - now if end is not None else None,
         "mib": forecast.download_mib(accepted, members, staged),
         "risks": [*_time_risks(accepted, end), *risks(accepted, chosen, steps)],
         "points-of-no-return": list(points_of_no_return(chosen, steps)),
@@ -90,11 +89,20 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"{name}{runs}: {', then '.join(hops) or 'nothing to do'}{size}"
     span = forecast.in_words(found["seconds-at-work"])
     yield f"at work for at most {span}, soaks included, windows not"
-    yield f"done at the earliest: {found['ends'] or 'never'}, if it is started now"
+    yield f"done at the earliest: {_end(found)}"
     size = "the plan names no sizes" if found["mib"] is None else f"{found['mib']} MiB"
     yield f"over the uplink: {size}"
     yield from (f"risk: {risk}" for risk in found["risks"])
     yield from (f"no return: {point}" for point in found["points-of-no-return"])
+
+
+def _end(found: dict[str, Any]) -> str:
+    """Say when all is done; as a moment only where windows decide over it."""
+    if found["ends"] is None:
+        return "never"
+    if found["seconds-to-end"] == found["seconds-at-work"]:
+        return f"{forecast.in_words(found['seconds-to-end'])} after its start"
+    return f"{found['ends']}, if it is started now"
 
 
 def _wave(found: dict[str, Any], number: int, names: list[str], watched_s: int) -> str:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from edgecloud.rollout import inventory, plan, skew, terms, window
 
 NO_RESTORE = (
-    "no node restores itself; say auto. A node that edge-lxd hosts is no part of a plan: its action "
-    "replace-node makes a new one, and keeps the old one until that is Ready"
+    "no node restores itself; say auto. A node that edge-lxd hosts is no part of a plan: its "
+    "action replace-node makes a new one, and keeps the old one until that is Ready"
 )
 
 
@@ -138,7 +138,7 @@ def _impossible(accepted: plan.Plan) -> Iterator[str]:
     if accepted.rollback.kind == "restore":
         yield f"rollback.kind: {NO_RESTORE}"
     if accepted.signature and accepted.signature.method != "ssh":
-        yield "signature.method: nodes verify ssh and nothing else; sign it with ssh-keygen -Y sign"
+        yield "signature.method: nodes verify ssh alone; sign the plan with ssh-keygen -Y sign"
 
 
 def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) -> Work:

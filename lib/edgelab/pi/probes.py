@@ -64,6 +64,9 @@ def vcgencmd(process: Process) -> int:
     """Answer for the board's firmware."""
     if process.argv[1:] == ["bootloader_version"] and board.has_eeprom(process.machine):
         return eeprom.say_version(process)
+    if process.argv[1:] == ["pmic_read_adc"] and board.is_five(process.machine):
+        process.say(board.rails(process.machine))
+        return 0
     if process.argv[1:] != ["get_throttled"]:
         process.fail('error=1 error_msg="Command not registered"', 255)
     process.say(f"throttled={files.read(process.machine, THROTTLED).strip() or '0x0'}")

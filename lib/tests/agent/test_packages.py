@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from edgecloud.agent import journal, packages, quiet, settings
+from edgecloud.agent import journal, packages, quiet, settings, tally
 from edgecloud.rollout import audit, state
 from edgelab import pi
 from edgelab.pi import apt
@@ -76,6 +76,23 @@ def test_given_a_moment_of_the_archive_when_granted_then_it_runs_after_one_reboo
     assert apt.versions(debian.machine(0)) == NEW
     assert len([c for c in debian.world.calls if c.argv[0].endswith("/reboot")]) == 1
     assert not debian.kube(0).cordoned
+
+
+@pytest.mark.parametrize(
+    ("url", "is_far"), [("http://10.0.0.5/{stamp}", True), ("copy:/m", False)]
+)
+def test_given_packages_when_staged_then_they_count_unless_the_mirror_is_a_folder(
+    debian, url, is_far
+):
+    place = settings.read(debian.host(0))
+    settings.write(debian.host(0), dataclasses.replace(place, apt={"url": url}))
+    debian.order(0, "prepare", os_plan(debian, rollback={"kind": "none"}), part=PART)
+
+    assert debian.wake(0).node.state is State.WAITING
+
+    found = debian.host(0).glob(f"{packages.FOLDER}/new/archives/*.deb")
+    size = sum(debian.host(0).path(path).stat().st_size for path in found)
+    assert tally.fetches(tally.read(debian.host(0))) == ({"packages": size} if is_far else {})
 
 
 def test_given_no_uplink_after_staging_when_a_package_fails_then_the_former_ones_are_back(single):

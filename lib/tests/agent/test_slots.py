@@ -13,6 +13,7 @@ from edgecloud.agent import (
     settings,
     slot_boot,
     slot_disk,
+    tally,
     trial,
 )
 from edgecloud.rollout import audit, state
@@ -165,7 +166,11 @@ def test_given_a_wrong_image_when_staged_then_no_slot_is_written(bench, fault):
     assert {slot: bench.digest(slot) for slot in "ab"} == before
 
 
-def test_given_a_download_that_broke_off_when_tried_again_then_only_the_rest_is_fetched(bench):
+def test_given_a_download_that_broke_off_when_tried_again_then_only_the_rest_is_fetched(
+    bench, monkeypatch
+):
+    counted = []
+    monkeypatch.setattr(tally, "fetched", lambda _, what, size: counted.append((what, size)))
     accepted = bench.plan()
     bench.registry.truncated = True
     bench.upgrade(accepted)
@@ -177,6 +182,9 @@ def test_given_a_download_that_broke_off_when_tried_again_then_only_the_rest_is_
 
     assert 0 <= size < len(IMAGE)
     assert again.state is State.DONE
+    boot = bench.board.path(f"{paths.STAGING}/os/boot.tar").stat().st_size
+    assert {what for what, _ in counted} == {tally.SYSTEMS}
+    assert sum(size for _, size in counted) == len(IMAGE) + boot
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from edgecloud import host
-from edgecloud.agent import paths
+from edgecloud.agent import paths, tally
 from edgecloud.agent.gauges.source import Settings, stamp
 from edgecloud.host import files
 from edgecloud.metrics import node
@@ -35,7 +35,7 @@ def report_files(machine: host.Host, place: Settings) -> list[str]:
 
 def report(machine: host.Host, place: Settings) -> Iterator[Sample]:
     """Yield how this machine's upgrade stands; nothing before the agent's first report."""
-    said = _reported(machine)
+    said = reported(machine)
     if not said:
         return
     from edgecloud.rollout import messages
@@ -53,7 +53,7 @@ def journal_files(machine: host.Host, place: Settings) -> list[str]:
 
 def history(machine: host.Host, place: Settings) -> Iterator[Sample]:
     """Yield what the journal says of the upgrade, and whether it can be believed."""
-    said = _reported(machine)
+    said = reported(machine)
     if not said:
         return
     from edgecloud.rollout import audit, state
@@ -76,7 +76,8 @@ def history(machine: host.Host, place: Settings) -> Iterator[Sample]:
     yield node.AUDIT.at(is_whole and audit.first_bad(links) is None)
 
 
-def _reported(machine: host.Host) -> dict[str, Any]:
+def reported(machine: host.Host) -> dict[str, Any]:
+    """Return the agent's last report, as it lies on the disk; empty before the first."""
     found = files.read_state(machine, paths.OUTBOX).get("report")
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
@@ -124,6 +125,19 @@ def _steps(entries: list[journal.Entry]) -> dict[str, int]:
             found[before.node.state.value] = max(0, after.at - since)
         since = after.at
     return found
+
+
+def counted(machine: host.Host, place: Settings) -> Iterator[Sample]:
+    """Yield what the agent counted of its own work since the machine booted."""
+    known = tally.read(machine)
+    for what, size in tally.fetches(known).items():
+        yield node.DOWNLOADED.at(size, what=what)
+    found = tally.syncs(known)
+    if found:
+        count, total_s, longest_s = found
+        yield node.SYNCS.at(count)
+        yield node.SYNCED.at(total_s)
+        yield node.SYNC_LONGEST.at(longest_s)
 
 
 def boot_files(machine: host.Host, place: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from edgecloud import host
 from edgecloud.agent import settings as machine_settings
-from edgecloud.agent.gauges import board, cluster, software, storage, upgrade
+from edgecloud.agent.gauges import board, cluster, energy, software, storage, upgrade
 from edgecloud.agent.gauges.kept import Kept
 from edgecloud.agent.gauges.source import Settings, Source, stamp
 from edgecloud.metrics import exposition, node
@@ -40,6 +40,8 @@ SOURCES = (
     Source("journal", upgrade.history, _HOUR_S, upgrade.journal_files),
     Source("slots", upgrade.slots, _HOUR_S, upgrade.boot_files),
     Source("vetoed", upgrade.vetoed),
+    Source("counted", upgrade.counted),
+    Source("energy", energy.energy),
 )
 
 
