@@ -1,20 +1,77 @@
-"""Run the tests of a folder; say so and succeed where there are none yet."""
+"""Run the tests of folders, several side by side; say so where there are none yet."""
 
 from __future__ import annotations
 
 import pathlib
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+
+NOTHING_CHOSEN = 5
+"""How pytest ends when an expression chose none of a folder's tests."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run pytest on the folder that the first argument names; pass it the other arguments."""
-    folder, *options = arguments
-    if not any(pathlib.Path(folder).rglob("test_*.py")):
-        print(f"{folder}: no tests yet")
-        return 0
-    return subprocess.run((sys.executable, "-m", "pytest", folder, *options)).returncode
+    """Run pytest on each folder that is named, with the options that follow the folders.
+
+    Several folders run at once, in a process each; every line then says whose it is. Tests that
+    are in none of them would be forgotten, so each folder's parent may have no others.
+    """
+    count = next((at for at, one in enumerate(arguments) if one.startswith("-")), len(arguments))
+    folders, options = [*map(pathlib.Path, arguments[:count])], arguments[count:]
+    tested = [folder for folder in folders if any(folder.rglob("test_*.py"))]
+    for folder in folders:
+        if folder not in tested:
+            print(f"{folder}: no tests yet")
+    if len(folders) < 2:
+        return subprocess.run(_command(tested[0], options)).returncode if tested else 0
+    if forgotten := _forgotten(folders):
+        print("in no folder that is run:", *forgotten, file=sys.stderr)
+        return 1
+    return _side_by_side(tested, options)
+
+
+def _side_by_side(folders: Sequence[pathlib.Path], options: Sequence[str]) -> int:
+    results: dict[pathlib.Path, int] = {}
+
+    def run(folder: pathlib.Path) -> None:
+        with subprocess.Popen(
+            _command(folder, options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as running:
+            for line in running.stdout or ():
+                print(f"{folder.name:<{width}} | {line}", end="", flush=True)
+        results[folder] = running.returncode
+
+    width = max(len(folder.name) for folder in folders)
+    threads = [threading.Thread(target=run, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    chosen = {folder: code for folder, code in results.items() if code != NOTHING_CHOSEN}
+    for folder in folders:
+        print(f"{folder}: {_word(results[folder])}")
+    return max(chosen.values(), default=NOTHING_CHOSEN)
+
+
+def _word(code: int) -> str:
+    return {0: "passed", NOTHING_CHOSEN: "none chosen"}.get(code, "FAILED")
+
+
+def _command(folder: pathlib.Path, options: Sequence[str]) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", str(folder), *options)
+
+
+def _forgotten(folders: Sequence[pathlib.Path]) -> list[str]:
+    """Return the tests beside the folders that none of them holds."""
+    beside = {path for folder in folders for path in folder.parent.rglob("test_*.py")}
+    held = {path for folder in folders for path in folder.rglob("test_*.py")}
+    return sorted(map(str, beside - held))
 
 
 if __name__ == "__main__":

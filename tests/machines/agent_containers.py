@@ -1,5 +1,6 @@
 """Containers with real systemd and the agent, which stand-ins tell what the machine would."""
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -91,10 +92,16 @@ sync
 def image(folder, progress):
     """Return the image's file, made by debootstrap once and kept outside the repository."""
     kept = CACHE / f"agent-{RELEASE}-{zlib.crc32(PACKAGES.encode()):08x}.tar.gz"
-    if kept.exists():
-        return kept
-    progress("making the image by debootstrap; it is kept for the next run")
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _debootstrap(folder, kept, progress)
+    return kept
+
+
+def _debootstrap(folder, kept, progress):
+    progress("making the image by debootstrap; it is kept for the next run")
     root = folder / "rootfs"
     command = ("debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(root))
     subprocess.run(command, check=True, capture_output=True, timeout=420)
@@ -107,7 +114,6 @@ def image(folder, progress):
         tar.add(root, arcname="rootfs")
     shutil.rmtree(root)
     part.replace(kept)
-    return kept
 
 
 def name(at):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import IO
 
 from edgecloud import host
 from edgecloud.lxd import client, cluster, daemon, errors, instances, networks, server
@@ -26,6 +28,7 @@ PACKAGES = (
 
 # LXD turns it on with its first bridge.
 FORWARDING = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
+LOCKS = pathlib.Path("/run/lock")
 
 
 @dataclasses.dataclass
@@ -132,10 +135,10 @@ class Site:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"lxd-{self.id}-", dir="/var/tmp"))
         self.folder.chmod(0o711)
         self.bridge = f"lxdt{self.id}"
-        self._octet = 1 + secrets.randbelow(250)
+        self._octet, self._claim = _own_octet()
         self._daemons: list[RealDaemon] = []
         self._groups: set[pathlib.Path] = set()
-        self._forwarding = FORWARDING.read_text()
+        self._others = _beside_others()
 
     def daemon(self, name: str, *, listens: bool = True, starts: bool = True) -> RealDaemon:
         """Start a daemon, unless it is to be started later; have it listen if wanted."""
@@ -185,7 +188,8 @@ class Site:
             if link.startswith(self.bridge):
                 subprocess.run(("ip", "link", "delete", link), check=False, timeout=30)
         _drop_rules(self.bridge)
-        FORWARDING.write_text(self._forwarding)
+        _last_restores_forwarding(self._others)
+        self._claim.close()
         shutil.rmtree(self.folder)
 
     def left(self, of: RealDaemon | None = None) -> dict[str, set[str]]:
@@ -216,6 +220,40 @@ class Site:
         _await(lambda: not _family(str(self.folder)))
         _await(lambda: not any(_is_in_use(group) for group in groups))
         self._groups |= groups
+
+
+def _own_octet() -> tuple[int, IO[str]]:
+    """Claim loopback addresses that no other test run on this machine uses.
+
+    Returns:
+        the second number of the addresses, and the file that claims it while it is open.
+    """
+    for octet in range(1, 251):
+        claim = (LOCKS / f"edge-cloud-127.{octet}").open("a+")
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return octet, claim
+        claim.close()
+    raise AssertionError("250 test runs at once")
+
+
+def _beside_others() -> IO[str]:
+    """Note how the machine forwards, unless another test run is there and has noted it."""
+    lock = (LOCKS / "edge-cloud-forwarding").open("a+")
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
+        lock.write(FORWARDING.read_text())
+        lock.flush()
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def _last_restores_forwarding(lock: IO[str]) -> None:
+    with lock, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.seek(0)
+        FORWARDING.write_text(lock.read())
 
 
 def busybox_tree(folder: pathlib.Path) -> pathlib.Path:

@@ -1,16 +1,16 @@
 """The page of a site, filled from the real store and the real evaluator of its rules."""
 
 import contextlib
-import pathlib
 import subprocess
 import sys
 import time
 
 import metrics_store
+import monitor_site
 import pytest
 import stories
 
-SOURCE = pathlib.Path(__file__).parents[2] / "charms/edge-monitor/src"
+SOURCE = monitor_site.REPOSITORY / "charms/edge-monitor/src"
 STEP_S = 30
 
 
