@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import dataclasses
 import functools
 import pathlib
@@ -81,7 +82,9 @@ def _fingerprint(charm: pathlib.Path) -> int:
     if charm.is_file():
         places = [charm]
     else:
-        dumped = [source for source, _ in _dumped(charm, _load(charm / "charmcraft.yaml"))]
+        document = charm / "charmcraft.yaml"
+        text = document.read_text(encoding="utf-8") if document.exists() else ""
+        dumped = [source for source, _ in _dumped(charm, _parsed(text))]
         places = [charm / "charmcraft.yaml", charm / "src", charm / "templates", *dumped]
     files = [file for place in places for file in (place, *place.rglob("*.*"))]
     stats = [(str(file), file.stat()) for file in files if file.is_file()]
@@ -131,4 +134,10 @@ def _link(source: pathlib.Path, link: pathlib.Path) -> None:
 def _load(path: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    return cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    return copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return what a document says, which each new model asks again."""
+    return cast("dict[str, Any]", yaml.safe_load(text) or {})

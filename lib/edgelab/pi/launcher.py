@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 import re
 import shlex
@@ -86,7 +88,7 @@ def background(world: worlds.World) -> float:
 def parse(text: str) -> list[Document]:
     """Return the documents of a launch configuration. Raises :class:`Refused`."""
     try:
-        found = [item for item in yaml.safe_load_all(text) if item]
+        found = copy.deepcopy(_read(text))
     except yaml.YAMLError as error:
         raise Refused(f"failed to parse config: {error}") from error
     documents: list[Document] = []
@@ -99,6 +101,12 @@ def parse(text: str) -> list[Document]:
             raise Refused(f"unsupported configuration version {version!r}")
         documents.append(document)
     return documents
+
+
+@functools.lru_cache(maxsize=64)
+def _read(text: str) -> list[Any]:
+    """Return what a text says. Every machine of a site reads much the same one, several times."""
+    return [item for item in yaml.safe_load_all(text) if item]
 
 
 def _supported(version: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import pathlib
 import runpy
@@ -30,21 +31,34 @@ def real(process: Process) -> int:
     if writes and machine.free_bytes() == 0:
         process.fail(f"{name}: write error: No space left on device", 2)
     words = [_mapped(machine, word) for word in process.argv[1:]]
-    result = subprocess.run(
-        [name, *words],
-        input=process.stdin,
-        stdin=subprocess.DEVNULL if process.stdin is None else None,
-        capture_output=True,
-        text=True,
-        cwd=machine.root,
-        timeout=60,
-        check=False,
-    )
+    pure = (name, *words[:2]) == _SHOWS_INPUT and not any("/" in word for word in words)
+    run, folder = (_shown, "/") if pure else (_run, str(machine.root))
+    result = run((name, *words), process.stdin, folder)
     root = str(machine.root)
     process.put(result.stdout.replace(root, ""))
     if result.stderr:
         process.complain(result.stderr.replace(root, "").rstrip("\n"))
     return result.returncode
+
+
+def _run(
+    argv: tuple[str, ...], stdin: str | None, folder: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+        check=False,
+    )
+
+
+_SHOWS_INPUT = ("openssl", "x509", "-noout")
+_shown = functools.lru_cache(maxsize=256)(_run)
+"""What a program shows of its input alone is the same each time, and is asked in each hook."""
 
 
 def python(process: Process) -> int:
