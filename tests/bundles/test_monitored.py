@@ -167,3 +167,48 @@ def test_given_a_monitor_of_which_a_part_died_when_a_wave_would_open_then_silenc
 
     assert monitored.granted() == []
     assert monitored.rollout.phase.value == "active"
+
+
+# --- who is told of what -------------------------------------------------------------------------
+
+
+def silences(site):
+    """The silences that count now, as the monitor's Alertmanager lists them."""
+    host = site.world.machines[site.monitor].host()
+    found = json.loads(host.fetch("http://127.0.0.1:19093/api/v2/silences", {}, ""))
+    return [each for each in found if each["status"]["state"] == "active"]
+
+
+def silenced(site):
+    return [each["matchers"][1]["value"] for each in silences(site)]
+
+
+def test_given_a_site_when_upgraded_then_only_the_node_that_is_disturbed_is_silenced(monitored):
+    monitored.start(gates=[CALM])
+    seen, most = set(), 0
+
+    def has_ended():
+        nonlocal most
+        seen.update(silenced(monitored))
+        most = max(most, len(silences(monitored)))
+        return monitored.is_in("completed")
+
+    monitored.until(has_ended)
+    monitored.settle()
+    assert seen
+    assert seen <= set(monitored.names)
+    assert (most, silences(monitored)) == (1, [])
+
+
+def test_given_a_controller_that_dies_when_a_node_is_disturbed_then_its_silence_ends_by_itself(
+    monitored,
+):
+    monitored.start(gates=[CALM])
+    monitored.until(lambda: silences(monitored))
+    (made,) = silences(monitored)
+    assert "plan k8s-135, step kubernetes/1.35 disturbs" in made["comment"]
+    monitored.power_off(monitored.controllers[0])
+
+    monitored.advance(1800)
+
+    assert silences(monitored) == []

@@ -19,6 +19,7 @@ import monitor_status
 import questions
 import remotes
 import signed
+import silencer
 import targets
 import writers
 from edgecloud import host as machines
@@ -75,7 +76,7 @@ class EdgeMonitorCharm(ops.CharmBase):
 
     # --- reconcile -------------------------------------------------------------------------
 
-    def _on_reconcile(self, _: ops.EventBase) -> None:
+    def _on_reconcile(self, event: ops.EventBase) -> None:
         """Bring this machine to where the options want it, and say where it can be asked."""
         options = self._options
         if options is None or not self._attempt(self._install):
@@ -86,6 +87,9 @@ class EdgeMonitorCharm(ops.CharmBase):
         keeps = options.mode != monitor_options.AGENT
         if self.unit.is_leader() and self._gate.related and self._is_up and keeps:
             self._attempt(self._offer_gate)
+        is_over = isinstance(event, ops.RelationBrokenEvent)
+        if (self._gate.related or is_over) and self._is_up and keeps:
+            self._silence()
         if self.unit.is_leader() and self._stack.related:
             self._stack.offer(
                 rules=monitor_host.shipped_rules(), dashboards=monitor_host.shipped_dashboards()
@@ -162,12 +166,18 @@ class EdgeMonitorCharm(ops.CharmBase):
         if len(answered) < len(offered):
             self._look_again()
 
+    def _silence(self) -> None:
+        """Tell nobody of what an upgrade is bound to do to the nodes that it disturbs."""
+        disturbed = self._gate.disturbed()
+        if not self._attempt(lambda: silencer.ensure(self._host, disturbed)):
+            self._look_again()
+
     def _look_again(self) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
         name = f"edge-monitor-{self.unit.name.replace('/', '-')}"
         systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
 
-    def _attempt(self, step: Callable[[], None]) -> bool:
+    def _attempt(self, step: Callable[[], object]) -> bool:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
         try:
             step()

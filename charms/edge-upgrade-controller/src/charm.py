@@ -11,6 +11,7 @@ import ops
 
 import books as site_books
 import coordination
+import disturbances
 import gates
 import sighting
 import site_options
@@ -40,6 +41,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         self._trusts_source = True
         self._written: site_books.Books | None = None
         self._verdicts: dict[str, ledger.Verdict] | None = None
+        self._excused: tuple[health_gate.Disturbance, ...] = ()
 
         for event in (
             self.on.config_changed,
@@ -50,6 +52,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             self.on[NODES].relation_created,
             self.on[NODES].relation_changed,
             self.on[NODES].relation_departed,
+            self.on[HEALTH_GATE].relation_created,
             self.on[HEALTH_GATE].relation_changed,
             self.on[HEALTH_GATE].relation_broken,
         ):
@@ -101,6 +104,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         decided = coordination.decide(led, sight, self._now)
         self._write(self._with_source(decided.books))
         self._publish(decided.books)
+        self._excuse(decided.books)
         self._wake_up_later(decided.books, sight)
 
     def _with_source(self, books: site_books.Books) -> site_books.Books:
@@ -136,9 +140,17 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
                 text, books.signature, orders, rollout.members, standing=self._standing
             )
 
+    def _excuse(self, books: site_books.Books) -> None:
+        """Say to the monitor which nodes are disturbed on purpose, and for how long yet."""
+        self._excused = disturbances.disturbed(books.rollout, books.accepted, self._now)
+        self._gate.say(self._excused)
+
     def _wake_up_later(self, books: site_books.Books, sight: ledger.Sight) -> None:
         """Run this charm again when time alone may have changed something, and not before."""
         after_s = coordination.wake_after_s(books, sight, self._now)
+        if self._gate.related:
+            renewal_s = disturbances.renew_after_s(self._excused, self._now)
+            after_s = min((s for s in (after_s, renewal_s) if s is not None), default=None)
         name = f"edge-upgrade-controller-{self.unit.name.replace('/', '-')}"
         try:
             # One that is armed already may come too late, or for nothing.

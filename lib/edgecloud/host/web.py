@@ -1,6 +1,7 @@
 """Ask a web address: the other seam to what is outside, so that the lab can answer instead.
 
-A host that has a ``fetch`` of its own answers itself; of any other, the real network does.
+A host that has a ``fetch`` and a ``send`` of its own answers itself; of any other, the real
+network does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class Network(Protocol):
 
     def fetch(self, url: str, headers: Mapping[str, str], authority: str) -> bytes:
         """Return what is served there. Raises ``OSError``."""
+        ...
+
+    def send(self, url: str, method: str, text: str) -> bytes:
+        """Send a document there; return what is said to it. Raises ``OSError``."""
         ...
 
 
@@ -46,8 +51,7 @@ def fetch(
         OSError: nobody answers, or the answer is an error, or the certificate is not trusted.
         ValueError: the address or the authority is not one.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{url} is not an address that can be asked")
+    _check(url)
     sent = dict(headers or {})
     if isinstance(host, Network):
         return cast("Network", host).fetch(url, sent, authority)[:largest]
@@ -59,3 +63,33 @@ def fetch(
     opener = urllib.request.build_opener(*handlers)
     with opener.open(urllib.request.Request(url, headers=sent), timeout=timeout_s) as answer:
         return answer.read(largest)
+
+
+def send(host: hosts.Host, url: str, *, method: str, text: str = "", timeout_s: float) -> bytes:
+    """Send a JSON document to an address of this very machine; return what is said to it.
+
+    Args:
+        host: the machine that sends.
+        url: http or https, nothing else.
+        method: such as ``POST``.
+        text: the document; none if empty.
+        timeout_s: for each step of the exchange.
+
+    Raises:
+        OSError: nobody answers, or the answer is an error.
+        ValueError: the address is not one.
+    """
+    _check(url)
+    if isinstance(host, Network):
+        return cast("Network", host).send(url, method, text)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    body = text.encode() if text else None
+    headers = {"Content-Type": "application/json"} if text else {}
+    request = urllib.request.Request(url, body, headers, method=method)
+    with opener.open(request, timeout=timeout_s) as answer:
+        return answer.read(2**20)
+
+
+def _check(url: str) -> None:
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{url} is not an address that can be asked")

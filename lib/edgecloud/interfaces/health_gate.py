@@ -1,7 +1,9 @@
 """The ``health_gate`` interface: a monitor says where the site's health can be asked.
 
 Direction: the monitor (provider) publishes a :class:`GateSource` in its application databag. The
-upgrade controller (requirer) asks that address in Prometheus' query language; it writes nothing.
+upgrade controller (requirer) asks that address in Prometheus' query language; it writes nothing
+there. It says in :class:`Upheaval` which nodes it has let be disturbed, and until when, so that
+nobody is called out for what such a disturbance is bound to cause.
 A password never lies in the databag, only the id of the Juju secret that holds it.
 
 Every field is optional on the wire; fields are added, never re-typed or reused (ADR 0004).
@@ -10,6 +12,7 @@ Every field is optional on the wire; fields are added, never re-typed or reused 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import ops
 
@@ -41,6 +44,26 @@ class GateSource:
     credentials: str | None = None
     """Id of a Juju secret with ``username`` and ``password``."""
     questions: tuple[Question, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Disturbance:
+    """A node that may be disturbed now; whoever reads it late takes ``until`` at its word."""
+
+    node: str = ""
+    until: int = 0
+    """In seconds since 1970 UTC; said anew with a later time as long as it goes on."""
+    plan: str = ""
+    part: str = ""
+    """The step of the plan, such as ``kubernetes/1.35``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Upheaval:
+    """Application databag of the controller: what is disturbed on purpose."""
+
+    schema: int | None = None
+    disturbed: tuple[Disturbance, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +121,15 @@ class GateProvider:
         ]
         return any(changes)
 
+    def disturbed(self) -> tuple[Disturbance, ...]:
+        """Return what the controllers say is disturbed on purpose; nothing if not understood."""
+        said = [
+            databag.load(Upheaval, relation.data[relation.app])
+            for relation in self._charm.model.relations[self._endpoint]
+        ]
+        known = [each for each in said if each.schema is not None and each.schema <= SCHEMA]
+        return tuple(sorted(each for one in known for each in one.disturbed))
+
     def share(self, secret: ops.Secret) -> None:
         """Let every related controller read the credentials."""
         for relation in self._charm.model.relations[self._endpoint]:
@@ -141,3 +173,12 @@ class GateRequirer:
             password=content["password"],
             questions=said.questions,
         )
+
+    def say(self, disturbed: Iterable[Disturbance]) -> bool:
+        """Say which nodes are disturbed on purpose. Leader only. Return whether it is news."""
+        said = Upheaval(SCHEMA, tuple(sorted(disturbed)))
+        changes = [
+            databag.save(said, relation.data[self._charm.app])
+            for relation in self._charm.model.relations[self._endpoint]
+        ]
+        return any(changes)

@@ -54,6 +54,11 @@ class PiHost:
             return web.fetch(here, url, headers=headers, authority=authority, timeout_s=_REAL_S)
         return monitoring.fetch(self.machine, url, headers, authority)
 
+    def send(self, url: str, method: str, text: str) -> bytes:
+        """Send a document to a service of this machine. Raises ``OSError`` if it takes none."""
+        self._need_power()
+        return monitoring.send(self.machine, url, method, text)
+
     def read(self, path: str) -> str:
         """Return a text file."""
         return files.text_of(self._at(path))

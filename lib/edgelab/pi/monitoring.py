@@ -22,7 +22,7 @@ from email.message import Message
 from typing import Any
 
 from edgecloud.metrics import node
-from edgelab.pi import alert_rules, files, forwarding, promql, state
+from edgelab.pi import alert_rules, files, forwarding, promql, silencing, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -37,6 +37,7 @@ _UNITS = {
     _DOOR: "edge-monitor-door.service",
     _STORE: "edge-monitor-store.service",
     _EVALUATOR: _RULES,
+    silencing.PORT: silencing.UNIT,
 }
 _LOOK_BACK_S = 600
 """For how long a sample stands for its series when a store is asked about the past."""
@@ -58,7 +59,19 @@ def fetch(asking: machines.Machine, url: str, headers: Mapping[str, str], author
         _enter(target, parts, headers, authority)
         if not _serves(target, _STORE):
             raise _refused(parts, 502, "the store behind the door does not answer")
+    if port == silencing.PORT:
+        return silencing.answer(target, parts.path)
     return _alerts(target, parts) if port == _EVALUATOR else _store(target, parts)
+
+
+def send(machine: machines.Machine, url: str, method: str, text: str) -> bytes:
+    """Return what a service on this very machine answers to a document. Raises ``OSError``."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname != "127.0.0.1" or parts.port != silencing.PORT:
+        raise ConnectionRefusedError(f"{parts.netloc} takes no documents")
+    if not _serves(machine, silencing.PORT):
+        raise ConnectionRefusedError(f"{parts.hostname} refuses port {parts.port}")
+    return silencing.answer(machine, parts.path, method, text)
 
 
 def series(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]:

@@ -1,0 +1,150 @@
+"""A whole monitor, as its units say: store, rules, Alertmanager, door, and who is told."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+from monitor_site import Exporter, Process, Receiver, Uplink
+
+import alerting
+import authority
+import door
+import gates
+import questions
+import sizing
+import store
+from edgecloud import host as hosts
+from edgecloud.interfaces import health_gate
+from edgecloud.telemetry import exporter, packages, scrape
+
+INTERVAL_S = 5
+APP = "edge-microk8s"
+NODE = "edge-node"
+SAID_BY_THE_DOOR = {"juju_application": NODE, "juju_unit": f"{NODE}/0", "site": "the harbour & co"}
+
+
+def rules(*found):
+    """Return a file of rules."""
+    return json.dumps({"groups": [{"name": "test", "rules": list(found)}]})
+
+
+SOMETHING_BAD = {
+    "alert": "SomethingBad",
+    "expr": "synth_bad > 0",
+    "labels": {"severity": "critical"},
+}
+
+
+class Tree(hosts.LocalHost):
+    """Files below a folder, programs of this computer."""
+
+    def run(self, command, **options):
+        words = [f"{self.root}{word}" if word.startswith("/etc/") else word for word in command]
+        return super().run(words, **options)
+
+    def path(self, path):
+        return pathlib.Path(path) if path.startswith("/usr/") else super().path(path)
+
+
+class Monitor:
+    """Everything that a unit of edge-monitor runs, as its units say."""
+
+    def __init__(self, folder, *found):
+        self.host = host = Tree(folder)
+        self.folder = folder
+        self.exporter, self.receiver = Exporter(), Receiver()
+        self.uplink = Uplink(self.receiver.server.server_port)
+        self.processes = {}
+        authority.ensure(host, {"127.0.0.1"})
+        door.ensure_keys(host)
+        rights = (*door.RIGHTS, door.writer(f"{NODE}/0", SAID_BY_THE_DOOR, store.URL))
+        self.passwords = door.ensure_passwords(host, rights)
+        host.write(door.CONFIG, door.config(self.passwords, rights))
+        told = alerting.Receivers(webhook_url=f"http://127.0.0.1:{self.uplink.port}/")
+        host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
+        host.write(f"{alerting.RULES}/test.rules", rules(*found))
+        host.write(f"{alerting.RULES}/heartbeat.rules", alerting.heartbeat({APP: 1}))
+        labels = {"juju_application": APP, "juju_unit": f"{APP}/0"}
+        host.write(
+            "/etc/edge-monitor/scrape.yml",
+            scrape.config(
+                [
+                    scrape.Job("synth", ((self.exporter.address, labels),)),
+                    scrape.Job("node", ((f"127.0.0.1:{exporter.PORT}", {}),)),
+                ],
+                interval_s=INTERVAL_S,
+            ),
+        )
+        host.path(exporter.TEXTFILES).mkdir(parents=True)
+        for daemon in self._daemons():
+            self.processes[daemon.name] = Process(
+                dataclasses.replace(
+                    daemon,
+                    secrets={name: f"{folder}{path}" for name, path in daemon.secrets.items()},
+                    environment_file=daemon.environment_file
+                    and f"{folder}{daemon.environment_file}",
+                ),
+                folder,
+                rewrite={
+                    alerting.RULES: f"{folder}{alerting.RULES}",
+                    exporter.TEXTFILES: f"{folder}{exporter.TEXTFILES}",
+                },
+            )
+
+    def _daemons(self):
+        known = {name: packages.options(self.host, f"/usr/bin/{name}") for name in self.PROGRAMS}
+        size, problems = sizing.fit(
+            sizing.Machine(4096, 50_000),
+            sizing.Wish(write_gb_per_day=50),
+            flushes=store.flushes(known["victoria-metrics"]),
+        )
+        assert not problems
+        return (
+            exporter.daemon(known["prometheus-node-exporter"]),
+            store.daemon(
+                size,
+                known["victoria-metrics"],
+                interval_s=INTERVAL_S,
+                retention_days=15,
+                series=30_000,
+                scrape_file="/etc/edge-monitor/scrape.yml",
+            ),
+            alerting.manager(known["prometheus-alertmanager"]),
+            alerting.evaluator(known["vmalert"], interval_s=INTERVAL_S, labels={"site": "x"}),
+            door.daemon(known["vmauth"], address="127.0.0.1"),
+        )
+
+    PROGRAMS = (
+        "prometheus-node-exporter",
+        "victoria-metrics",
+        "prometheus-alertmanager",
+        "vmalert",
+        "vmauth",
+    )
+
+    def start(self):
+        for process in self.processes.values():
+            process.start()
+        return self
+
+    def stop(self):
+        for process in self.processes.values():
+            process.stop()
+        self.uplink.cut()
+        self.exporter.stop()
+        self.receiver.stop()
+
+    @property
+    def access(self):
+        return health_gate.Access(
+            door.url("127.0.0.1"),
+            self.host.read(authority.CA),
+            door.GATE,
+            self.passwords[door.GATE],
+            tuple(questions.offered({APP: 1})),
+        )
+
+    def verdict(self, gate, **changes):
+        access = dataclasses.replace(self.access, **changes)
+        return gates.ask(access, [gate], int(time.time()))[gate.name]
