@@ -23,6 +23,7 @@ class Namespace:
         self._paths = [str(root / "lib"), str(root / "src")]
         self._names = frozenset(_top_level_names(root / "lib", root / "src"))
         self._modules: dict[str, types.ModuleType] = {}
+        self._foreign: set[str] = set()
 
     @contextlib.contextmanager
     def active(self) -> Generator[None, None, None]:
@@ -60,7 +61,10 @@ class Namespace:
 
     def _take(self) -> dict[str, types.ModuleType]:
         """Remove the modules of these names from the interpreter, and return them."""
-        names = [name for name in sys.modules if name.partition(".")[0] in self._names]
+        # Twice in each hook: whoever was looked at once need not be looked at again.
+        unknown = sys.modules.keys() - self._foreign
+        names = [name for name in unknown if name.partition(".")[0] in self._names]
+        self._foreign |= unknown.difference(names)
         return {name: sys.modules.pop(name) for name in names}
 
 
