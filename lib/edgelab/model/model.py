@@ -88,18 +88,20 @@ class Model(engine.Engine):
     def power_on(self, machine: str) -> None:
         """Plug a machine in again; its units run ``start`` once the agent is up."""
         self.world.machines[machine].power_on()
-        for unit in self.units.values():
-            if unit.machine == machine:
-                unit.restarted = unit.started
+        self._note_restart(machine)
         self._incident(machine, "powered on")
 
     def reboot(self, machine: str) -> None:
         """Let the supply of a machine sag, so that it restarts at once."""
         self.world.machines[machine].reboot()
-        for unit in self.units.values():
-            if unit.machine == machine:
-                unit.restarted = unit.started
+        self._note_restart(machine)
         self._incident(machine, "brown-out: rebooted")
+
+    def _note_restart(self, machine: str) -> None:
+        """Have the agents on a machine, and in its containers, run ``start`` again."""
+        for unit in self.units.values():
+            if machine in (unit.machine, self.world.machines[unit.machine].container_of):
+                unit.restarted = unit.started
 
     def cut_peers(self, machine: str) -> None:
         """Cut a machine from all the others; the controller still reaches it."""

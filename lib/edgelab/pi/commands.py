@@ -16,6 +16,7 @@ from edgelab.pi import (
     microk8s,
     passthrough,
     probes,
+    shell,
     snap_command,
     systemd,
     telemetry,
@@ -32,6 +33,7 @@ if typing.TYPE_CHECKING:
 Program = Callable[[Process], int]
 
 SYSTEM: dict[str, Program] = {
+    "/bin/sh": shell.run,
     "/usr/bin/snap": snap_command.run,
     "/usr/bin/systemctl": systemd.systemctl,
     "/usr/bin/systemd-run": systemd.systemd_run,

@@ -89,6 +89,9 @@ def boot(machine: machines.Machine) -> None:
     timers.rearm_at_boot(machine)
     systemd.start_enabled(machine)
     lxd.start(machine)
+    for inside in _containers(machine):
+        if not inside.instance:
+            inside.power_on()
 
 
 def _keep_time(machine: machines.Machine) -> None:
@@ -104,8 +107,15 @@ def lose_power(machine: machines.Machine) -> None:
     snapd.suspend(machine)
     services.drop_all(machine)
     lxd.stop(machine)
+    for inside in _containers(machine):
+        inside.power_off()
     machine.nft.clear()
     timers.forget_transient(machine)
+
+
+def _containers(machine: machines.Machine) -> list[machines.Machine]:
+    """Return the machines that live in a machine: of Juju's making, or of its LXD's."""
+    return [one for one in machine.world.machines.values() if one.container_of == machine.id]
 
 
 def _identity(machine: machines.Machine) -> dict[str, str]:

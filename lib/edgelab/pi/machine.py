@@ -30,6 +30,10 @@ class Machine:
     release: str = "24.04"
     cores: int = 4
     container_of: str | None = None
+    instance: str = ""
+    """Which instance of its host's LXD it is; empty for a Pi, and for a container of Juju's."""
+    is_apart: bool = False
+    """Whether it shares its host's link in such a way that the two do not reach each other."""
     powered: bool = True
     boots: int = 1
     booted_at: float = 0.0

@@ -100,6 +100,8 @@ class World:
 
     def remove_machine(self, identifier: str) -> None:
         """Take a machine away for good, as it is. Its files stay for whoever wants to look."""
+        for inside in [one for one in self.machines.values() if one.container_of == identifier]:
+            self.remove_machine(inside.id)
         gone = self.machines.pop(identifier)
         gone.power_off()
         if gone.node is not None:
@@ -112,8 +114,8 @@ class World:
         return max(found, key=lambda item: item.powered, default=None)
 
     def cut(self, one: str, other: str | None = None) -> None:
-        """Cut the network between two machines, or between one and all others."""
-        others = [other] if other is not None else [item for item in self.machines if item != one]
+        """Cut the network between two machines, or between one and all that are not in it."""
+        others = [other] if other is not None else self._outside(one)
         self.catch_up()
         self.cuts.update(_pair(one, item) for item in others)
         self._settle()
@@ -133,7 +135,26 @@ class World:
         """Return whether packets go both ways between two machines."""
         if not (one.powered and other.powered):
             return False
-        return one is other or _pair(one.id, other.id) not in self.cuts
+        if one.is_apart or other.is_apart:
+            if other.id == one.container_of or one.id == other.container_of:
+                return False
+        return one is other or not self.cuts or not self._is_cut(one, other)
+
+    def _is_cut(self, one: machine.Machine, other: machine.Machine) -> bool:
+        """Return whether one of the two links between machines is cut; one in another has its."""
+        mine, theirs = one.container_of or one.id, other.container_of or other.id
+        if mine == theirs:
+            return _pair(one.id, other.id) in self.cuts
+        pairs = ((a, b) for a in {one.id, mine} for b in {other.id, theirs})
+        return any(_pair(a, b) in self.cuts for a, b in pairs)
+
+    def _outside(self, identifier: str) -> list[str]:
+        """Return the machines that are neither a machine itself nor in it."""
+        return [
+            item.id
+            for item in self.machines.values()
+            if identifier not in (item.id, item.container_of)
+        ]
 
     def tokens(self) -> list[tuple[str, str]]:
         """Return the join tokens that would still be accepted, with the machine that would."""

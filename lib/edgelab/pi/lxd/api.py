@@ -7,7 +7,7 @@ import hashlib
 import json
 import typing
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgelab.pi.lxd import daemon, state
@@ -52,7 +52,13 @@ class Request:
     parts: list[str]
     query: dict[str, str]
     text: str
-    etag: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+    @property
+    def etag(self) -> str:
+        """The version of what the caller read before."""
+        return self.headers.get("if-match", "")
 
     @property
     def daemon(self) -> state.Daemon:
@@ -93,6 +99,7 @@ class Reply:
     operation: state.Json | None = None
     text: str | None = None
     """Instead of JSON."""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
 
 Handler = Callable[[Request], Reply]
@@ -109,7 +116,7 @@ def run(process: processes.Process) -> int:
         parts=[urllib.parse.unquote(part) for part in url.path.split("/")[2:]],
         query=dict(urllib.parse.parse_qsl(url.query)),
         text=process.stdin or "",
-        etag=process.env.get("If-Match", ""),
+        headers=process.env,
     )
     local = routes.is_local(request)
     if not local and not state.is_quorate(process.world, request.site, process.machine):
@@ -130,11 +137,16 @@ def run(process: processes.Process) -> int:
 
 
 def operation(
-    request: Request, *, kind: str = "task", error: str = "", metadata: Any = None
+    request: Request,
+    *,
+    kind: str = "task",
+    error: str = "",
+    metadata: Any = None,
+    goes_on: bool = False,
 ) -> state.Json:
-    """Return the document of an operation; one that is no token has ended."""
+    """Return the document of an operation; one that is no token has ended, unless it goes on."""
     status, code = ("Failure", 400) if error else ("Success", 200)
-    if kind == "token":
+    if kind == "token" or goes_on:
         status, code = "Running", 103
     return {
         "id": request.machine.world.random_hex("operation", 32),
@@ -167,7 +179,8 @@ def check_etag(request: Request, document: Any) -> None:
 
 def _answer(reply: Reply) -> str:
     if reply.text is not None:
-        return _http(200, reply.text, {"Content-Type": "text/plain"})
+        headers = {"Content-Type": "text/plain", **reply.headers}
+        return _http(200, reply.text.encode().decode("latin-1"), headers)
     if reply.operation is not None:
         return _started(reply.operation)
     body = {"type": "sync", "status": "Success", "status_code": 200, "metadata": reply.metadata}
@@ -191,6 +204,6 @@ def _refusal(status: int, message: str) -> str:
 
 
 def _http(status: int, body: str, headers: dict[str, str]) -> str:
-    # Bytes beyond ASCII never occur: json.dumps escapes them.
+    # A character is a byte here: json.dumps escapes what is beyond ASCII.
     lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])

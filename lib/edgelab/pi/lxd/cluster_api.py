@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from edgelab.pi.lxd import access_api, api, daemon, state
+import typing
+
+from edgelab.pi.lxd import access_api, api, daemon, guests, state
+
+if typing.TYPE_CHECKING:
+    from edgelab.pi import world as worlds
 
 
 def cluster(request: api.Request) -> api.Reply:
@@ -150,40 +155,47 @@ def _change_state(request: api.Request, member: state.Member) -> api.Reply:
         if not member.evacuated:
             raise api.OperationFailed("Cluster member is already restored")
         member.evacuated = False
-        _restore(site, member)
+        _restore(world, site, member)
     return api.done(request)
 
 
 def _evacuate(request: api.Request, member: state.Member, mode: str) -> None:
-    site = request.site
-    others = state.alive(request.machine.world, site, request.machine) - {member.name}
+    world, site = request.machine.world, request.site
+    others = state.alive(world, site, request.machine) - {member.name}
     free = sorted(name for name in others if not site.members[name].evacuated)
-    for document in _instances_on(site, member.name):
-        way = mode or document["config"].get("cluster.evacuate", "auto")
-        was_running = document["status"] == "Running"
-        document["status"] = "Stopped"
+    for document in guests.on(site, member.name):
+        keys = guests.expanded(site, document, "config")
+        way = mode or keys.get("cluster.evacuate", "auto")
+        was_running = document["status"] == guests.RUNNING
+        guests.stop(world, site, document)
         if way == "stop":
-            document["config"]["volatile.last_state.power"] = "RUNNING" if was_running else ""
+            document["config"][guests.LAST] = "RUNNING" if was_running else ""
             continue
         if not free:
             raise api.OperationFailed("No suitable cluster member could be found")
         document["config"]["volatile.evacuate.origin"] = member.name
-        document["location"] = free[0]
-        document["status"] = "Running" if was_running else "Stopped"
+        _move(world, site, document, free[0], start=was_running)
 
 
-def _restore(site: state.Site, member: state.Member) -> None:
-    for document in _instances_on(site, member.name):
-        if document["config"].pop("volatile.last_state.power", "") == "RUNNING":
-            document["status"] = "Running"
+def _restore(world: worlds.World, site: state.Site, member: state.Member) -> None:
+    for document in guests.on(site, member.name):
+        if document["config"].pop(guests.LAST, "") == "RUNNING":
+            _move(world, site, document, member.name, start=True)
     for key, document in site.objects.items():
         if not key.startswith("instances/"):
             continue
         if document["config"].get("volatile.evacuate.origin") == member.name:
+            was_running = document["status"] == guests.RUNNING
+            guests.stop(world, site, document)
             del document["config"]["volatile.evacuate.origin"]
-            document["location"] = member.name
+            _move(world, site, document, member.name, start=was_running)
 
 
-def _instances_on(site: state.Site, member: str) -> list[state.Json]:
-    found = (one for key, one in sorted(site.objects.items()) if key.startswith("instances/"))
-    return [one for one in found if one["location"] == member]
+def _move(
+    world: worlds.World, site: state.Site, document: state.Json, name: str, *, start: bool
+) -> None:
+    """Have an instance on a member, and have it run there if it shall."""
+    document["location"] = name
+    host = state.machine_of(world, site.members[name])
+    if start and host is not None:
+        guests.start(host, site, document)

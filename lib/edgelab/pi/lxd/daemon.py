@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 from edgelab.pi import files
-from edgelab.pi.lxd import state
+from edgelab.pi.lxd import guests, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -51,7 +51,8 @@ def begin(machine: machines.Machine) -> None:
 
 
 def remove(machine: machines.Machine) -> None:
-    """Take the daemon away, with its data."""
+    """Take the daemon away, with its data and its instances."""
+    guests.remove_all(machine)
     if machine.lxd is not None and not state.of(machine)[1].clustered:
         del machine.world.lxd_sites[machine.lxd.site]
     machine.lxd = None
@@ -78,6 +79,7 @@ def stop(machine: machines.Machine) -> None:
     """Stop the daemon, and what runs in its instances."""
     if machine.lxd is not None:
         machine.lxd.running = False
+        guests.go_down(machine)
         sync(machine.world)
 
 
@@ -94,16 +96,17 @@ def serves(machine: machines.Machine) -> bool:
 
 def sync(world: worlds.World) -> None:
     """Have a socket on each machine whose daemon serves, and on no other."""
-    for machine in world.machines.values():
+    for machine in list(world.machines.values()):
         if serves(machine):
             if not files.exists(machine, SOCKET):
                 files.write(machine, SOCKET, "", 0o660)
+            guests.wake(machine)
         elif machine.lxd is not None:
             files.remove(machine, SOCKET)
 
 
 def plug(host: machines.Machine) -> None:
-    """Give the containers on a host the devices that the profile ``default`` has for them.
+    """Give Juju's containers on a host the devices that the profile ``default`` has for them.
 
     A device is there at once; keys such as ``security.nesting`` count from the next start.
     """
@@ -112,7 +115,7 @@ def plug(host: machines.Machine) -> None:
     profile = state.of(host)[1].objects.get("profiles/default/default", {})
     paths = [str(one.get("path", "")) for one in profile.get("devices", {}).values()]
     for machine in host.world.machines.values():
-        if machine.container_of == host.id and "/dev/kmsg" in paths:
+        if machine.container_of == host.id and not machine.instance and "/dev/kmsg" in paths:
             files.write(machine, "/dev/kmsg", "")
 
 

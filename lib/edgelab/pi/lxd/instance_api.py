@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgelab.pi.lxd import api, state
+from collections.abc import Callable
+
+from edgelab.pi.lxd import api, guest_api, guests, state
 
 
 def instances(request: api.Request) -> api.Reply:
@@ -17,11 +19,8 @@ def instances(request: api.Request) -> api.Reply:
     document = objects.get(f"{_folder(request)}{request.parts[1]}")
     if document is None:
         raise api.ApiError(404, "Instance not found")
-    if request.parts[2:3] == ["state"]:
-        return _state(request, document)
-    if request.parts[2:3] == ["snapshots"]:
-        return _snapshots(request, document)
-    return _change(request, document)
+    inner = _BELOW.get(request.parts[2]) if len(request.parts) > 2 else None
+    return (inner or _change)(request, document)
 
 
 def _folder(request: api.Request) -> str:
@@ -45,6 +44,8 @@ def _make(request: api.Request) -> api.Reply:
         "location": _place(request),
         "architecture": "aarch64",
         "description": body.get("description", ""),
+        "made_of": source.get("type", "none"),
+        "image": source.get("alias", ""),
         "profiles": body.get("profiles", ["default"]),
         "config": dict(body.get("config", {})),
         "devices": dict(body.get("devices", {})),
@@ -74,26 +75,30 @@ def _place(request: api.Request) -> str:
 
 
 def _shown(request: api.Request, document: state.Json) -> state.Json:
-    config: state.Json = {}
-    devices: state.Json = {}
-    for name in document["profiles"]:
-        profile = request.site.objects.get(f"profiles/{document['project']}/{name}", {})
-        config.update(profile.get("config", {}))
-        devices.update(profile.get("devices", {}))
     return {
         **document,
-        "expanded_config": {**config, **document["config"]},
-        "expanded_devices": {**devices, **document["devices"]},
+        "expanded_config": guests.expanded(request.site, document, "config"),
+        "expanded_devices": guests.expanded(request.site, document, "devices"),
     }
 
 
 def _state(request: api.Request, document: state.Json) -> api.Reply:
+    site, world = request.site, request.machine.world
     if request.method == "GET":
-        return api.Reply({"status": document["status"], "network": {}, "memory": {"usage": 0}})
+        network = guests.shown(world, site, document)
+        return api.Reply(
+            {"status": document["status"], "network": network, "memory": {"usage": 0}}
+        )
     action = request.body["action"]
+    host = state.machine_of(world, site.members[document["location"]])
+    if host is None or not world.reaches(request.machine, host):
+        raise api.OperationFailed("Missing event connection with target cluster member")
     if action in ("start", "restart"):
         _check_modules(request, document)
-    document["status"] = "Stopped" if action == "stop" else "Running"
+    if action in ("stop", "restart"):
+        guests.stop(world, site, document)
+    if action != "stop":
+        guests.start(host, site, document)
     return api.done(request)
 
 
@@ -132,11 +137,12 @@ def _change(request: api.Request, document: state.Json) -> api.Reply:
     if request.method == "DELETE":
         if document["status"] == "Running":
             raise api.ApiError(400, "Instance is running")
+        guests.delete(request.machine.world, request.site, document)
         del objects[key]
     elif request.method == "POST" and body.get("migration"):
         document["location"] = request.query["target"]
     elif request.method == "POST":
-        document["name"] = body["name"]
+        guests.rename(request.machine.world, request.site, document, str(body["name"]))
         objects[f"{_folder(request)}{body['name']}"] = objects.pop(key)
     elif "restore" not in body:
         api.check_etag(request, _shown(request, document))
@@ -146,3 +152,12 @@ def _change(request: api.Request, document: state.Json) -> api.Reply:
     elif body["restore"] not in [one["name"] for one in document["snapshots"]]:
         raise api.ApiError(404, "Instance snapshot not found")
     return api.done(request)
+
+
+_BELOW: dict[str, Callable[[api.Request, state.Json], api.Reply]] = {
+    "exec": guest_api.run,
+    "files": guest_api.content,
+    "logs": guest_api.logs,
+    "snapshots": _snapshots,
+    "state": _state,
+}

@@ -64,6 +64,8 @@ class Daemon:
     site: str
     member: str = "none"
     running: bool = True
+    waking: bool = False
+    """Whether it has not started yet what starts with it."""
     expelled: bool = False
     """Removed by force: it never serves again until it is wiped."""
 

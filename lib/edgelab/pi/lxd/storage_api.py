@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgelab.pi.lxd import api, state
+import ipaddress
+
+from edgelab.pi.lxd import api, guests, state
 
 
 def pools(request: api.Request) -> api.Reply:
@@ -18,7 +20,12 @@ def pools(request: api.Request) -> api.Reply:
 
 
 def networks(request: api.Request) -> api.Reply:
-    """Answer for networks."""
+    """Answer for networks, and for the addresses that one gave away."""
+    if request.parts[2:] == ["leases"]:
+        if f"networks/{request.parts[1]}" not in request.site.objects:
+            raise api.ApiError(404, "Network not found")
+        world = request.machine.world
+        return api.Reply(list(guests.leases(world, request.site, request.parts[1])))
     return _clusterwide(request, "type")
 
 
@@ -77,8 +84,19 @@ def _make(request: api.Request, kind: str) -> api.Reply:
     else:
         _check_source(request, request.daemon.member, body.get("config", {}))
         present = site.objects.setdefault(key, {**fresh, "locations": ["none"]})
-    present.update(status="Created", config=dict(body.get("config", {})))
+    config = dict(body.get("config", {}))
+    if request.parts[0] == "networks" and body[kind] == "bridge":
+        config["ipv4.address"] = _subnet(site, config.get("ipv4.address", "auto"))
+    present.update(status="Created", config=config)
     return api.Reply({})
+
+
+def _subnet(site: state.Site, wanted: str) -> str:
+    """Return the address of a bridge; a random subnet's where LXD is to choose."""
+    if wanted != "auto":
+        return wanted
+    drawn = int(site.id, 16)
+    return str(ipaddress.ip_interface(f"10.{100 + drawn % 100}.{drawn // 100 % 256}.1/24"))
 
 
 def _check_source(request: api.Request, member: str, config: dict[str, str]) -> None:

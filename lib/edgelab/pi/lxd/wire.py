@@ -13,6 +13,10 @@ if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
 
 
+_HEADERS = ("content-type", "if-match", "x-lxd-mode")
+"""What the daemon looks at, beside method, target and body."""
+
+
 def dial(machine: machines.Machine, path: str, timeout_s: float) -> socket.socket:
     """Return what acts as a connection to a socket of the machine. Raises ``OSError``."""
     if path != daemon.SOCKET or not machine.path(path).exists():
@@ -50,7 +54,7 @@ class _Wire:
                 (daemon.API, method, target),
                 timeout_s=self._timeout_s,
                 stdin=body.decode("latin-1"),
-                env={"If-Match": kept.get("if-match", "")},
+                env={name: kept[name] for name in _HEADERS if name in kept},
             )
         except subprocess.TimeoutExpired as error:
             raise TimeoutError("timed out") from error
