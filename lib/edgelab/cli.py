@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from edgelab import bundle, faults, juju, page, progress, site_page, story, timeline, upgrades
+from edgelab import bundle, faults, hosted, juju, page, progress, site_page, story, timeline, upgrades
 from edgelab.model import CheckError, Model, NotSettledError, status
 
 REFUSALS = (
@@ -134,14 +134,15 @@ def _show(model: Model, console: rich.console.Console, seconds: float) -> None:
         console.print(table)
         console.print()
     run = timeline.build(model.record)
-    lanes = (*run.lanes, *upgrades.lanes(model, run))
+    upgraded = upgrades.lanes(model, run)
+    lanes = (*run.lanes, *hosted.lanes(model, run), *upgraded)
     left = max([len(lane.unit) for lane in lanes], default=0) + 2
     width = min(console.width, shutil.get_terminal_size().columns, 110) - left
     for lane in lanes:
         console.print(f"{lane.unit:<{left}}{timeline.bar(lane, width)}", markup=False)
     length = timeline.offset(run.end - run.start)
     console.print(f"{'':<{left}}{'0:00:00':<{max(width - len(length), 0)}}{length}", markup=False)
-    if len(lanes) > len(run.lanes):
+    if upgraded:
         key = (f"{sign} {upgrades.KINDS[k]}" for k, sign in timeline.SIGNS if k in upgrades.KINDS)
         console.print(f"{'':<{left}}{'   '.join(key)}", markup=False)
     hooks = len(model.record.hooks)

@@ -9,7 +9,7 @@ import pathlib
 
 import jinja2
 
-from edgelab import timeline, upgrades
+from edgelab import hosted, timeline, upgrades
 from edgelab.model import engine, status
 
 WIDTH = 1080
@@ -23,7 +23,8 @@ class Card:
 
     x: float
     y: float
-    name: str
+    place: str
+    """Which machine it is, or in which one it is."""
     title: str
     state: str
     lines: tuple[str, ...]
@@ -51,7 +52,10 @@ def render(juju: engine.Engine, *, title: str) -> str:
     )
     lanes = timeline.build(juju.record)
     upgraded = upgrades.lanes(juju, lanes)
-    lanes = dataclasses.replace(lanes, lanes=(*lanes.lanes, *upgraded))
+    lanes = dataclasses.replace(
+        lanes, lanes=(*lanes.lanes, *hosted.lanes(juju, lanes), *upgraded)
+    )
+    told = sorted([*timeline.milestones(juju.record), *hosted.milestones(juju)])
     cards = _cards(juju)
     start = datetime.datetime.fromtimestamp(lanes.start, datetime.timezone.utc)
     return environment.get_template("page.html.j2").render(
@@ -71,7 +75,7 @@ def render(juju: engine.Engine, *, title: str) -> str:
         timeline=lanes,
         milestones=[
             (timeline.offset(at - lanes.start), who, what)
-            for at, who, what in timeline.milestones(juju.record)
+            for at, who, what in told
         ],
         kinds=upgrades.KINDS,
         upgraded=bool(upgraded),
@@ -105,7 +109,7 @@ def _cards(juju: engine.Engine) -> list[Card]:
             Card(
                 x=WIDTH / 2 - math.cos(angle) * (WIDTH / 2 - 130),
                 y=240 - math.sin(angle) * 170,
-                name=name,
+                place=f"in machine {machine.container_of}" if machine.instance else f"machine {name}",
                 title=machine.hostname,
                 state="up" if juju.online(name) else "down",
                 lines=(

@@ -18,7 +18,8 @@ class Watch:
     juju: Model
     app: str = "edge-microk8s"
     secrets: set[str] = dataclasses.field(default_factory=set)
-    nodes: dict[str, str] = dataclasses.field(default_factory=dict)
+    nodes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """Machine and cluster of each node of a shared cluster."""
     quorate: bool = True
 
     def __post_init__(self):
@@ -43,12 +44,11 @@ class Watch:
         return [cluster for cluster in self.juju.world.clusters.values() if cluster.nodes]
 
     def _hosts(self):
-        """The host names of the machines of living units that were asked to stay."""
-        return {
-            self.juju.world.machines[unit.machine].hostname
-            for unit in self.juju.units.values()
-            if unit.life.value == "alive"
-        }
+        """The host names of living units that were asked to stay, and of what LXD hosts."""
+        machines = self.juju.world.machines
+        living = (one for one in self.juju.units.values() if one.life.value == "alive")
+        hosted = {machine.hostname for machine in machines.values() if machine.instance}
+        return {machines[unit.machine].hostname for unit in living} | hosted
 
     def _collect_secrets(self) -> None:
         for secret in self.juju.secrets.values():
@@ -70,14 +70,19 @@ class Watch:
 
     def _no_member_lost(self, hook) -> None:
         """A node leaves Kubernetes only if its unit was removed."""
+        clusters = self.juju.world.clusters
         now = {
-            name: node.machine
+            name: (node.machine, cluster.id)
             for cluster in self._clusters()
             if len(cluster.nodes) > 1
             for name, node in cluster.nodes.items()
         }
         staying = {u.machine for u in self.juju.units.values() if u.life.value == "alive"}
-        lost = [n for n, machine in self.nodes.items() if n not in now and machine in staying]
+        lost = [
+            name
+            for name, (machine, of) in self.nodes.items()
+            if machine in staying and (of not in clusters or name not in clusters[of].nodes)
+        ]
         if len(self.nodes) > 2:
             assert not lost, f"{lost} lost by {hook}"
         self.nodes = now

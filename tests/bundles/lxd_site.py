@@ -73,7 +73,10 @@ class Watch:
         now = self.juju.clock.now()
         for site in self.juju.world.lxd_sites.values():
             assert not [one for one in site.tokens.values() if one.expires_at > now]
-        assert not [one for one in self.juju.secrets.values() if one.revisions]
+        mine = [one for one in self.juju.secrets.values() if one.owner.startswith(APP)]
+        assert not [one for one in mine if one.revisions]
         for unit in self.juju.units.values():
+            if unit.app != APP:
+                continue
             snap = self.juju.world.machines[unit.machine].snaps.get("lxd")
             assert snap is None or snap.held_until

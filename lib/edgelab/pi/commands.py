@@ -112,8 +112,10 @@ def execute(process: Process) -> int:
 
 def changes_anything(argv: Sequence[str]) -> bool:
     """Return whether the background should look again after this command."""
-    if argv[0] in _READ_ONLY or (argv[0] == lxd_daemon.API and argv[1] == "GET"):
+    if argv[0] in _READ_ONLY or (argv[0] == lxd_daemon.API and lxd_api.only_looks(*argv[1:3])):
         return False
+    if argv[0] == "/bin/sh":
+        return shell.changes_files(argv[-1])
     return not (argv[0].endswith("/kubectl") and "get" in argv)
 
 

@@ -25,6 +25,11 @@ def run(process: Process) -> int:
     return _run(process, words[1])
 
 
+def changes_files(script: str) -> bool:
+    """Return whether a script is more than a look at files."""
+    return not script.startswith(("test ", "for "))
+
+
 def _become(process: Process, path: str, words: list[str]) -> int:
     machine = process.machine
     if not files.exists(machine, path):

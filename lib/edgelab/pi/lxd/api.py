@@ -136,6 +136,11 @@ def run(process: processes.Process) -> int:
     return 0
 
 
+def only_looks(method: str, target: str) -> bool:
+    """Return whether a call changes nothing in the world, or nothing that the rest of it sees."""
+    return method == "GET" or target.endswith("/exec") or "/logs/exec_" in target
+
+
 def operation(
     request: Request,
     *,

@@ -67,6 +67,7 @@ def stop(world: worlds.World, site: state.Site, document: state.Json) -> None:
     document["status"] = STOPPED
     inside = find(world, site, document)
     if inside is not None:
+        world.machines[inside.container_of or ""].log("lxd.daemon", f"stopped {document['name']}")
         inside.power_off()
 
 
