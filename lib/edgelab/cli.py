@@ -13,7 +13,18 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from edgelab import bundle, faults, hosted, juju, page, progress, site_page, story, timeline, upgrades
+from edgelab import (
+    bundle,
+    faults,
+    hosted,
+    juju,
+    page,
+    progress,
+    site_page,
+    story,
+    timeline,
+    upgrades,
+)
 from edgelab.model import CheckError, Model, NotSettledError, status
 
 REFUSALS = (

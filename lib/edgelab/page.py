@@ -9,7 +9,7 @@ import pathlib
 
 import jinja2
 
-from edgelab import hosted, timeline, upgrades
+from edgelab import hosted, pi, timeline, upgrades
 from edgelab.model import engine, status
 
 WIDTH = 1080
@@ -52,9 +52,7 @@ def render(juju: engine.Engine, *, title: str) -> str:
     )
     lanes = timeline.build(juju.record)
     upgraded = upgrades.lanes(juju, lanes)
-    lanes = dataclasses.replace(
-        lanes, lanes=(*lanes.lanes, *hosted.lanes(juju, lanes), *upgraded)
-    )
+    lanes = dataclasses.replace(lanes, lanes=(*lanes.lanes, *hosted.lanes(juju, lanes), *upgraded))
     told = sorted([*timeline.milestones(juju.record), *hosted.milestones(juju)])
     cards = _cards(juju)
     start = datetime.datetime.fromtimestamp(lanes.start, datetime.timezone.utc)
@@ -73,10 +71,7 @@ def render(juju: engine.Engine, *, title: str) -> str:
         cards=cards,
         cords=_cords(juju, cards),
         timeline=lanes,
-        milestones=[
-            (timeline.offset(at - lanes.start), who, what)
-            for at, who, what in told
-        ],
+        milestones=[(timeline.offset(at - lanes.start), who, what) for at, who, what in told],
         kinds=upgrades.KINDS,
         upgraded=bool(upgraded),
         width=WIDTH,
@@ -109,7 +104,7 @@ def _cards(juju: engine.Engine) -> list[Card]:
             Card(
                 x=WIDTH / 2 - math.cos(angle) * (WIDTH / 2 - 130),
                 y=240 - math.sin(angle) * 170,
-                place=f"in machine {machine.container_of}" if machine.instance else f"machine {name}",
+                place=_place(machine),
                 title=machine.hostname,
                 state="up" if juju.online(name) else "down",
                 lines=(
@@ -120,6 +115,11 @@ def _cards(juju: engine.Engine) -> list[Card]:
             )
         )
     return cards
+
+
+def _place(machine: pi.Machine) -> str:
+    """Return which machine it is; of what LXD hosts, in which one it is."""
+    return f"in machine {machine.container_of}" if machine.instance else f"machine {machine.id}"
 
 
 def _roles(juju: engine.Engine, address: str, hostname: str) -> list[str]:

@@ -103,7 +103,7 @@ class Watch:
                 assert not machine.path("/run/edge-input").exists()
 
     def _no_node_twice(self, hook) -> None:
-        """No address and no name is given twice, and no slot of a unit filled twice but in swap."""
+        """Nobody that runs has the address or the name of another."""
         machines = [one for one in self.juju.world.machines.values() if one.powered]
         for of in (lambda one: one.address, lambda one: one.hostname):
             found = [of(one) for one in machines]

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from edgelab import bundle, model
+from edgelab import bundle, model, page
 
 BUNDLES = pathlib.Path(__file__).parents[2] / "bundles"
 
@@ -29,18 +29,22 @@ def lines(juju, app):
     return [unit.status for unit in juju.units.values() if unit.app == app]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_given_the_lxd_lab_when_deployed_then_three_nodes_live_in_one_machine(deploy, seed):
     juju = deploy("lxd-lab", seed=seed)
 
     assert {unit.status.name for unit in juju.units.values()} == {"active"}
-    nodes = [line.message for line in lines(juju, "edge-microk8s")]
-    assert "3/3 nodes ready, 3 voters" in nodes
+    [plane] = lines(juju, "edge-microk8s")
+    assert plane.message == "4/4 nodes ready, 1 voter"
     [host] = lines(juju, "edge-lxd")
-    assert host.message.startswith("1/1 members online, 1 voter; nodes are privileged")
+    assert "3/3 nodes joined; nodes are privileged" in host.message
     inside = [m for m in juju.world.machines.values() if m.container_of == "0"]
     assert all(machine.path("/dev/kmsg").exists() for machine in inside)
-    assert len(inside) == 3
+    without_agent = {machine.hostname for machine in inside if machine.instance}
+    assert without_agent == {f"edge-lxd-0-{slot}a" for slot in (1, 2, 3)}
+    shown = page.render(juju, title="the lab")
+    assert all(f"{name}</text>" in shown for name in without_agent)
+    assert "started edge-lxd-0-3a" in shown
 
 
 @pytest.mark.parametrize("seed", range(3))

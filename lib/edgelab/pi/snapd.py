@@ -41,12 +41,12 @@ def finish(machine: machines.Machine, change: state.Change) -> None:
     """Do what a change is for, or note why it could not be done."""
     if change.status != "Doing":
         return
+    # Before: what it does may let the world go on, which must not do it once more.
+    change.status = "Done"
     try:
         _DOERS[change.kind](machine, change)
     except (SnapdError, hooks.HookFailed) as error:
         change.status, change.error = "Error", str(error)
-        return
-    change.status = "Done"
 
 
 def abort(change: state.Change) -> None:
@@ -72,7 +72,8 @@ def resume(machine: machines.Machine) -> None:
 def background(world: worlds.World) -> float:
     """Finish changes that are due, and refresh what nobody held."""
     due = math.inf
-    for machine in world.machines.values():
+    # A copy: with the snap of LXD go the machines in its instances.
+    for machine in list(world.machines.values()):
         if machine.powered and (machine.changes or machine.snaps):
             due = min(due, _work(machine), _refresh_unheld(machine))
     return due

@@ -135,9 +135,10 @@ class World:
         """Return whether packets go both ways between two machines."""
         if not (one.powered and other.powered):
             return False
-        if one.is_apart or other.is_apart:
-            if other.id == one.container_of or one.id == other.container_of:
-                return False
+        if (one.is_apart and one.container_of == other.id) or (
+            other.is_apart and other.container_of == one.id
+        ):
+            return False
         return one is other or not self.cuts or not self._is_cut(one, other)
 
     def _is_cut(self, one: machine.Machine, other: machine.Machine) -> bool:

@@ -40,9 +40,7 @@ def run(request: api.Request, document: state.Json) -> api.Reply:
         if not request.machine.powered:
             raise
         return api.done(request, _output(request, document, _KILLED, "", ""))
-    return api.done(
-        request, _output(request, document, done.returncode, done.stdout, done.stderr)
-    )
+    return api.done(request, _output(request, document, done.returncode, done.stdout, done.stderr))
 
 
 def _output(

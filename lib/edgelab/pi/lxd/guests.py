@@ -31,9 +31,9 @@ def key_of(document: state.Json) -> str:
     return f"instances/{document['project']}/{document['name']}"
 
 
-def expanded(site: state.Site, document: state.Json, part: str) -> dict[str, typing.Any]:
+def expanded(site: state.Site, document: state.Json, part: str) -> state.Json:
     """Return the keys or the devices of an instance, with those of its profiles."""
-    found: dict[str, typing.Any] = {}
+    found: state.Json = {}
     for name in document["profiles"]:
         profile = site.objects.get(f"profiles/{document['project']}/{name}", {})
         found.update(profile.get(part, {}))
@@ -202,12 +202,13 @@ def _address(world: worlds.World, site: state.Site, document: state.Json) -> str
     raise RuntimeError(f"{pool} has no address left")
 
 
-def _nic(site: state.Site, document: state.Json) -> dict[str, typing.Any]:
-    devices: Iterable[typing.Any] = expanded(site, document, "devices").values()
-    return next((one for one in devices if one.get("type") == "nic"), {})
+def _nic(site: state.Site, document: state.Json) -> state.Json:
+    devices: Iterable[state.Json] = expanded(site, document, "devices").values()
+    nics = [one for one in devices if one.get("type") == "nic"]
+    return nics[0] if nics else {}
 
 
-def _kind(site: state.Site, nic: dict[str, typing.Any]) -> str:
+def _kind(site: state.Site, nic: state.Json) -> str:
     return str(site.objects.get(f"networks/{nic.get('network', '')}", {}).get("type", ""))
 
 
