@@ -24,7 +24,14 @@ import targets
 import writers
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
-from edgecloud.interfaces import cos_agent, health_gate, node_metrics, stack, tls_certificates
+from edgecloud.interfaces import (
+    cos_agent,
+    health_gate,
+    node_metrics,
+    prometheus_scrape,
+    stack,
+    tls_certificates,
+)
 from edgecloud.telemetry import packages
 
 Read = TypeVar("Read")
@@ -35,6 +42,7 @@ HEALTH_GATE = "health-gate"
 TARGETS = "targets"
 NODES = "nodes"
 CERTIFICATES = "certificates"
+GUESTS = "metrics-endpoint"
 PACKAGES = ("victoria-metrics", "prometheus-alertmanager", "prometheus-node-exporter")
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -49,6 +57,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         super().__init__(framework)
         self._host = machines.this()
         self._targets = cos_agent.CosAgentConsumer(self, TARGETS)
+        self._guests = prometheus_scrape.MetricsConsumer(self, GUESTS)
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
         self._nodes = node_metrics.MetricsProvider(self, NODES)
         self._stack = stack.ObservabilityStack(self)
@@ -65,7 +74,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
-            *stack.events(self, TARGETS, NODES, HEALTH_GATE, CERTIFICATES),
+            *stack.events(self, TARGETS, NODES, HEALTH_GATE, CERTIFICATES, GUESTS),
             *self._stack.events(),
         ):
             framework.observe(event, self._on_reconcile)
@@ -283,6 +292,10 @@ class EdgeMonitorCharm(ops.CharmBase):
             series=options.series,
             ports=monitor_host.ports(options, self._around),
             senders=self._senders,
+            guests=[
+                targets.Unit(each.known_as, each.application, each.address, list(each.jobs))
+                for each in self._guests.targets()
+            ],
         )
 
     @functools.cached_property

@@ -88,6 +88,7 @@ def plan(
     series: int,
     ports: Mapping[str, int],
     senders: Iterable[Sender] = (),
+    guests: Iterable[Unit] = (),
 ) -> Plan:
     """Return what is scraped.
 
@@ -103,12 +104,13 @@ def plan(
         senders: machines that are not scraped, as they deliver their samples themselves. One is
             expected from when it says so: a machine without the packages for it is named, and
             keeps no gate shut.
+        guests: units of charms that are not of this collection. One with no target that can be
+            scraped is named, and keeps no gate shut either.
     """
     labels = {**topology.labels(own.application, own.name), "node": node}
     jobs = [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports.items()]
     expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
-    for unit in units:
-        expected[unit.application] = expected.get(unit.application, 0) + 1
+    for unit, must in (*((each, True) for each in units), *((each, False) for each in guests)):
         offered = scrape.read(
             unit.jobs,
             address=unit.address,
@@ -116,6 +118,8 @@ def plan(
         )
         usable = [_lend(job, present, lent, daemon) for job in offered]
         found = [job for job in usable if job is not None]
+        if must or found:
+            expected[unit.application] = expected.get(unit.application, 0) + 1
         if not found:
             silent.append(unit.name)
         jobs += found

@@ -21,7 +21,7 @@ from edgecloud import host as machines
 from edgecloud.agent import bell, hardware, paths
 from edgecloud.agent import settings as agent_settings
 from edgecloud.host import failures, files, rejoin_offer
-from edgecloud.interfaces import edge_component, node_metrics, node_upgrade
+from edgecloud.interfaces import cos_agent, edge_component, node_metrics, node_upgrade
 from edgecloud.rollout import messages
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 COMPONENT = "component"
 CONTROLLER = "controller"
 MONITOR = "monitor"
+COS_AGENT = "cos-agent"
 
 EXPECTED = (failures.WorkloadError, OSError, relay.RelayError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -43,6 +44,7 @@ class EdgeNodeCharm(ops.CharmBase):
         self._component = edge_component.ComponentRequirer(self, COMPONENT)
         self._controller = node_upgrade.NodeUpgradeRequirer(self, CONTROLLER)
         self._monitor = node_metrics.MetricsRequirer(self, MONITOR)
+        self._agent = cos_agent.CosAgentProvider(self, COS_AGENT)
         self._troubles: list[str] = []
         self._uncollected = ""
 
@@ -62,6 +64,8 @@ class EdgeNodeCharm(ops.CharmBase):
             self.on[MONITOR].relation_changed,
             self.on[MONITOR].relation_departed,
             self.on[MONITOR].relation_broken,
+            self.on[COS_AGENT].relation_created,
+            self.on[COS_AGENT].relation_broken,
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.stop, self._on_stop)
@@ -162,19 +166,37 @@ class EdgeNodeCharm(ops.CharmBase):
         if not self._monitor.related:
             if machine_facts.is_watched(self._host):
                 self._attempt(self._stop_collecting)
+            self._export()
             return
+        # What a monitor is given an agent beside this unit would bring a second time.
+        self._agent.publish(jobs=(), alert_rules={}, dashboards=())
         who, options = self._who, self._options
         if who is not None and options is not None:
             import collection  # Only a machine with a monitor pays for it.
 
-            role = (who.kubernetes.role or "") if who.kubernetes else ""
-            wish = collection.Wish(self._monitor.accesses(), who.name, role, options.buffer_mb)
+            accesses = self._monitor.accesses()
+            wish = collection.Wish(accesses, who.name, self._role, options.buffer_mb)
             self._uncollected = collection.attempt(
                 self._host, wish, may_install=not self._has_plan
             )
             sends = machine_facts.is_watched(self._host)
             said = node_metrics.Sender(hostname=self._board.hostname, sends=sends)
             self._monitor.publish(said)
+
+    def _export(self) -> None:
+        """Show this machine's metrics to an agent beside this unit, as long as there is one."""
+        who = self._who
+        if not self._agent.related:
+            if machine_facts.is_exported(self._host):
+                self._attempt(self._stop_collecting)
+        elif who is not None:
+            import collection  # Only a machine with an agent pays for these.
+            import for_agent
+
+            may_install = not self._has_plan
+            self._uncollected = collection.attempt_export(self._host, may_install=may_install)
+            prefix = f"{self.model.name}_{self.model.uuid}_{self.app.name}"
+            for_agent.offer(self._agent, who.name, self._role, prefix)
 
     def _stop_collecting(self) -> None:
         import collection
@@ -282,6 +304,10 @@ class EdgeNodeCharm(ops.CharmBase):
     @property
     def _kubernetes(self) -> edge_component.Component | None:
         return self._who.kubernetes if self._who else None
+
+    @property
+    def _role(self) -> str:
+        return (self._kubernetes.role or "") if self._kubernetes else ""
 
     @property
     def _is_settled(self) -> bool:

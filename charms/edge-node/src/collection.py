@@ -2,7 +2,7 @@
 
 The exporter listens on the loopback address alone. The forwarder keeps on disk what the monitor
 cannot take just now, over restarts and power cuts, up to a cap; then the oldest goes first.
-Nothing of it runs without a monitor.
+Nothing of it runs without a monitor, but the exporter for an agent beside this unit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import logging
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgecloud import host as machines
@@ -61,9 +61,27 @@ def attempt(host: machines.Host, wish: Wish, *, may_install: bool) -> str:
     Returns:
         Why nothing is delivered; empty if all is as it should be.
     """
+    return _tried(host, lambda: ensure(host, wish, may_install=may_install), DAEMONS)
+
+
+def attempt_export(host: machines.Host, *, may_install: bool) -> str:
+    """Ensure that the exporter alone runs, as far as that can be done now: others scrape it.
+
+    Returns:
+        Why it does not run; empty if all is as it should be.
+    """
+
+    def ensure_exporter() -> None:
+        _ensure_packages(host, may_install, PACKAGES[:1])
+        _ensure_exporter(host)
+
+    return _tried(host, ensure_exporter, DAEMONS[:1])
+
+
+def _tried(host: machines.Host, step: Callable[[], None], wanted: Sequence[str]) -> str:
     try:
-        ensure(host, wish, may_install=may_install)
-        still = [name for name in DAEMONS if not systemd.is_active(host, f"{name}.service")]
+        step()
+        still = [name for name in wanted if not systemd.is_active(host, f"{name}.service")]
     except (failures.WorkloadError, OSError) as error:
         logger.warning("collecting: %s", error)
         return " ".join(str(error).split())
@@ -81,14 +99,13 @@ def ensure(host: machines.Host, wish: Wish, *, may_install: bool) -> None:
     Raises:
         CollectionError: packages are missing, or nobody lets this machine in yet.
     """
-    _ensure_packages(host, may_install)
+    _ensure_packages(host, may_install, PACKAGES)
     if not wish.accesses:
         # What runs goes on as it is: a queue is not thrown away for a moment of silence.
         raise CollectionError("the monitor has not let this machine in yet")
     text = config(wish)
     host.write(SCRAPE, text, mode=_SECRET)
-    host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
-    daemons.ensure(host, exporter.daemon(packages.options(host, exporter.PROGRAM)))
+    _ensure_exporter(host)
     remotes = tuple(_remote(host, access) for access in wish.accesses)
     _forget_others(host, remotes)
     wanted = forwarder.Forwarder(remotes, SCRAPE, queue_mb=wish.buffer_mb)
@@ -118,15 +135,20 @@ def remove(host: machines.Host) -> None:
         host.remove(path)
 
 
-def _ensure_packages(host: machines.Host, may_install: bool) -> None:
-    if packages.missing(host, PACKAGES):
+def _ensure_exporter(host: machines.Host) -> None:
+    host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
+    daemons.ensure(host, exporter.daemon(packages.options(host, exporter.PROGRAM)))
+
+
+def _ensure_packages(host: machines.Host, may_install: bool, wanted: Sequence[str]) -> None:
+    if packages.missing(host, wanted):
         last = files.read_state(host, TRIED)
         if not may_install:
             raise CollectionError("no packages are installed while a plan is under way")
         if 0 <= host.now() - float(last.get("at", 0)) < TRY_AGAIN_S:
             raise CollectionError(str(last.get("why", "")))
     try:
-        packages.ensure(host, PACKAGES)
+        packages.ensure(host, wanted)
     except packages.PackageError as error:
         files.write_state(host, TRIED, {"at": int(host.now()), "why": str(error)})
         raise

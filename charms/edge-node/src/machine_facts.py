@@ -13,6 +13,8 @@ STATE = "/var/lib/edge-node"
 OWNER = f"{STATE}/owner"
 WATCHED = "/etc/edge-node/scrape.yml"
 """What is collected here; first of what collecting needs to come, last to go."""
+EXPORTER = "/etc/systemd/system/edge-node-exporter.service"
+"""What tells them. Named here, so that a machine without it need not know more."""
 AGENTS = "/var/lib/juju/agents"
 
 _ARCHES = {"aarch64": "arm64", "x86_64": "amd64", "armv7l": "armhf"}
@@ -50,6 +52,11 @@ def rival(host: machines.Host, unit: str) -> str:
 def is_watched(host: machines.Host) -> bool:
     """Return whether this machine's metrics are collected."""
     return host.exists(WATCHED)
+
+
+def is_exported(host: machines.Host) -> bool:
+    """Return whether this machine's metrics are there to be collected."""
+    return host.exists(EXPORTER)
 
 
 def claim(host: machines.Host, unit: str) -> None:

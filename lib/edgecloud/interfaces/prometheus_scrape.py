@@ -2,6 +2,8 @@
 
 Direction: the target (provider) says in its unit databag where it is, and in its application
 databag what is scraped there, with which alert rules. Whoever scrapes (requirer) writes nothing.
+Names and rules are those of ``interfaces/prometheus_scrape/v0`` in
+``canonical/charm-relation-interfaces``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ class Target:
     address: str
     jobs: tuple[Mapping[str, Any], ...]
     """Scrape configurations of Prometheus, their wildcards replaced, labels of the unit added."""
+    known_as: str = ""
+    """What Juju calls it here. The other name is its own word, and another one across models."""
+    application: str = ""
+    """Likewise."""
 
 
 class MetricsProvider:
@@ -103,7 +109,8 @@ def _targets(relation: ops.Relation) -> Iterator[Target]:
             name, prefix = bag.get(_NAME, unit.name), bag.get(_PATH, "")
             labels = published.labels(metadata, name)
             shown = tuple(_job(job, address, prefix, labels) for job in jobs)
-            yield Target(name, address, tuple(job for job in shown if job["static_configs"]))
+            usable = tuple(job for job in shown if job["static_configs"])
+            yield Target(name, address, usable, unit.name, relation.app.name)
 
 
 def _job(

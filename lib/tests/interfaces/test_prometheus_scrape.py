@@ -73,6 +73,21 @@ def test_given_any_published_databag_when_read_then_its_target_is_known(app, uni
     assert found.jobs[0]["static_configs"][0]["labels"]["juju_unit"] == "zinc/0"
 
 
+def test_given_a_unit_that_gives_another_name_when_read_then_what_juju_calls_it_is_known(inside):
+    app, _, _ = VECTORS["specification"]
+    unit = {
+        "prometheus_scrape_unit_address": "10.0.0.7",
+        "prometheus_scrape_unit_name": "edge-node/0",
+    }
+    relation = testing.Relation(
+        "scrape", remote_app_name="zinc", remote_app_data=app, remote_units_data={3: unit}
+    )
+
+    (found,), _ = inside(consumer, relation).result
+
+    assert (found.unit, found.known_as, found.application) == ("edge-node/0", "zinc/3", "zinc")
+
+
 def test_given_a_proxy_when_read_then_its_path_comes_before_the_jobs(inside):
     app, unit, _ = VECTORS["behind a proxy, newer keys"]
     relation = testing.Relation("scrape", remote_app_data=app, remote_units_data={0: unit})

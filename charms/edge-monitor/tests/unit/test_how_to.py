@@ -19,8 +19,9 @@ def blocks(page, kind):
 def gates():
     """Return every gate of the how-to, read as a plan's."""
     found = []
-    for block in blocks("write-a-gate.md", "yaml"):
-        found += yaml.safe_load(block)["gates"]
+    for page in ("write-a-gate.md", "watch-your-own-applications.md"):
+        for block in blocks(page, "yaml"):
+            found += yaml.safe_load(block)["gates"]
     return found
 
 
@@ -34,6 +35,7 @@ def test_given_the_gates_of_the_how_to_when_read_then_a_plan_takes_them():
         "units-up",
         "room-on-disk",
         "tills-answer",
+        "tills-up",
     ]
 
 

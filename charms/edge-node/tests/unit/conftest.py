@@ -43,6 +43,8 @@ class Node:
         self.component = testing.SubordinateRelation("component", remote_app_name="principal")
         self.controller = testing.Relation("controller", remote_app_name="control")
         self.monitor = None
+        self.agent = None
+        self.model = testing.Model("site")
         self.secrets = []
         self.accepted = plan.read(DOCUMENT)
         self.status = None
@@ -60,6 +62,11 @@ class Node:
         said = {0: encoded(sink)}
         self.monitor = dataclasses.replace(self.monitor, remote_units_data=said)
         self.secrets = list(secrets)
+        return self
+
+    def beside_an_agent(self):
+        """Let an observability agent be on this machine."""
+        self.agent = testing.SubordinateRelation("cos-agent", remote_app_name="otelcol")
         return self
 
     def order(self, verb, *, stamp=(1, 1), part="kubernetes/1.36", member=MEMBER):
@@ -90,6 +97,7 @@ class Node:
         self.component = out.get_relation(self.component.id)
         self.controller = out.get_relation(self.controller.id)
         self.monitor = self.monitor and out.get_relation(self.monitor.id)
+        self.agent = self.agent and out.get_relation(self.agent.id)
         self.status = out.unit_status
         return self
 
@@ -98,9 +106,12 @@ class Node:
         return self.ctx.action_results
 
     def _state(self):
-        relations = [self.component, self.controller, self.monitor]
+        relations = [self.component, self.controller, self.monitor, self.agent]
         return testing.State(
-            relations=list(filter(None, relations)), config=self.config, secrets=self.secrets
+            model=self.model,
+            relations=list(filter(None, relations)),
+            config=self.config,
+            secrets=self.secrets,
         )
 
     @property
