@@ -31,6 +31,7 @@ from edgecloud.interfaces import (
     prometheus_scrape,
     stack,
     tls_certificates,
+    visitors,
 )
 from edgecloud.telemetry import packages
 
@@ -61,6 +62,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
         self._nodes = node_metrics.MetricsProvider(self, NODES)
         self._stack = stack.ObservabilityStack(self)
+        self._visitors = visitors.Visitors(self)
         self._certificates = tls_certificates.CertificateRequirer(self, CERTIFICATES)
         self._unfit: list[str] = []
         self._notes: list[str] = []
@@ -76,6 +78,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on.secret_changed,
             *stack.events(self, TARGETS, NODES, HEALTH_GATE, CERTIFICATES, GUESTS),
             *self._stack.events(),
+            *self._visitors.events(),
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.secret_remove, self._on_secret_remove)
@@ -93,6 +96,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._attempt(self._have_signed)
         if self._attempt(lambda: self._run(options)) and not self._unfit:
             self._attempt(lambda: self._let_in(options))
+            self._receive(options)
         keeps = options.mode != monitor_options.AGENT
         if self.unit.is_leader() and self._gate.related and self._is_up and keeps:
             self._attempt(self._offer_gate)
@@ -150,6 +154,14 @@ class EdgeMonitorCharm(ops.CharmBase):
             )
             self._nodes.offer(sink, writers.contents(self._host, self._senders))
 
+    def _receive(self, options: monitor_options.MonitorOptions) -> None:
+        """Say where questions are answered without a password, if an operator wants that."""
+        url = door.open_url(self._address) if options.answers_anybody else ""
+        trusted, asking = signed.trusted(self._host), self._visitors.asking
+        self._visitors.receive(url, authority=trusted, interval_s=options.scrape_interval)
+        if asking and not url:
+            self._notes.append(f"{', '.join(asking)} not answered: see open-queries")
+
     def _right(
         self, sender: targets.Sender, options: monitor_options.MonitorOptions
     ) -> door.Right:
@@ -159,11 +171,9 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _offer_gate(self) -> None:
         """Say where health can be asked; only questions that have had an answer are offered."""
         offered = questions.offered(self._expected)
-        known = {question.name for question in self._gate.offered()}
+        known = {each.name for each in self._gate.offered()}
         answered = [
-            question
-            for question in offered
-            if question.name in known or answers.knows(self._host, question.query)
+            each for each in offered if each.name in known or answers.knows(self._host, each.query)
         ]
         source = health_gate.GateSource(
             url=door.url(self._address),

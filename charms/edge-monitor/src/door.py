@@ -42,12 +42,31 @@ class Right:
     paths: tuple[str, ...]
     """Regular expressions of whole paths."""
     backend: str = store.URL
+    password: str = ""
+    """One that everybody may know; empty for one that is made here."""
 
 
 RIGHTS = (
     Right(GATE, ("/api/v1/query",)),
     Right(READER, ("/",), page.URL),
 )
+
+
+ANYBODY = Right(
+    "anybody",
+    (
+        "/api/v1/query",
+        "/api/v1/query_range",
+        "/api/v1/series",
+        "/api/v1/labels",
+        "/api/v1/label/[^/]+/values",
+        "/api/v1/metadata",
+        "/api/v1/status/buildinfo",
+    ),
+    password="anybody",
+)
+"""Asks whatever a Grafana asks, and changes nothing. For those whose interface has no place for a
+password; vmauth of the distribution knows nobody without one."""
 
 
 def writer(unit: str, labels: Mapping[str, str], backend: str) -> Right:
@@ -78,7 +97,10 @@ def ensure_passwords(host: hosts.Host, rights: Collection[Right] = RIGHTS) -> Ma
     Who is not among the users any more is forgotten.
     """
     known = files.read_state(host, PASSWORDS)
-    kept = {right.user: known.get(right.user) or secrets.token_urlsafe(32) for right in rights}
+    kept = {
+        right.user: right.password or known.get(right.user) or secrets.token_urlsafe(32)
+        for right in rights
+    }
     files.write_state(host, PASSWORDS, kept)
     return kept
 
@@ -143,6 +165,12 @@ def daemon(
 def url(address: str) -> str:
     """Return where the door is."""
     return f"https://{_bracketed(address)}:{PORT}"
+
+
+def open_url(address: str) -> str:
+    """Return where anybody may ask, with the user and the password that are no secret."""
+    user = f"{ANYBODY.user}:{ANYBODY.password}"
+    return f"https://{user}@{_bracketed(address)}:{PORT}"
 
 
 def _bracketed(address: str) -> str:

@@ -294,7 +294,9 @@ def _ensure_door(host: hosts.Host, site: Site) -> None:
     authority.ensure(host, door_names(host, site.address))
     door.ensure_keys(host)
     # Where nothing is kept there is nothing to ask for, only something to deliver.
-    rights = (*(() if site.options.mode == AGENT else door.RIGHTS), *site.writers)
+    asking = () if site.options.mode == AGENT else door.RIGHTS
+    anybody = (door.ANYBODY,) if site.options.answers_anybody else ()
+    rights = (*asking, *anybody, *site.writers)
     text = door.config(door.ensure_passwords(host, rights), rights)
     host.write(door.CONFIG, text, mode=_SECRET)
     shown = signed.in_use(host)

@@ -45,6 +45,8 @@ class MonitorOptions:
     remote_credentials: Any = None
     """Likewise."""
     buffer_mb: int = 1024
+    open_queries: bool = False
+    """Whether nobody needs a password to ask."""
     related_stores: tuple[str, ...] = ()
     """Not an option: the stores that Juju relates, known in the same hook."""
 
@@ -62,6 +64,11 @@ class MonitorOptions:
     def stores(self) -> list[str]:
         """The stores elsewhere that samples are forwarded to."""
         return [*remotes.addresses(self.remote_stores), *self.related_stores]
+
+    @property
+    def answers_anybody(self) -> bool:
+        """Whether whoever can reach this machine may ask what is kept here."""
+        return self.open_queries and self.mode != AGENT
 
     def wish(self) -> sizing.Wish:
         """Return what the store is asked to bear."""

@@ -1,7 +1,10 @@
 """The store's end of the published ``grafana_datasource`` interface, version 0.
 
 Direction: the store (provider) says in its application databag what it is, and in its unit databag
-where. Grafana (requirer) answers with the ids under which it knows each unit.
+where. Grafana (requirer) answers with the ids under which it knows each unit. Names and rules are
+those of ``interfaces/grafana_datasource/v0`` in ``canonical/charm-relation-interfaces``; that the
+further fields become Grafana's ``jsonData`` and ``secureJsonData`` is from the charm in
+``canonical/grafana-k8s-operator``, and their names are from Grafana's page on provisioning.
 """
 
 from __future__ import annotations
@@ -21,8 +24,26 @@ class DatasourceProvider:
         self._charm = charm
         self._endpoint = endpoint
 
+    @property
+    def related(self) -> bool:
+        """Whether there is a Grafana."""
+        return bool(self._charm.model.relations[self._endpoint])
+
+    def withdraw(self) -> bool:
+        """Say that this unit cannot be asked. Return whether it is news."""
+        changes: list[bool] = []
+        for relation in self._charm.model.relations[self._endpoint]:
+            bag = relation.data[self._charm.unit]
+            changes.append(published.put(bag, {"grafana_source_host": ""}))
+        return any(changes)
+
     def publish(
-        self, url: str, *, kind: str = "prometheus", extra_fields: Mapping[str, Any] | None = None
+        self,
+        url: str,
+        *,
+        kind: str = "prometheus",
+        extra_fields: Mapping[str, Any] | None = None,
+        authority: str = "",
     ) -> bool:
         """Say where this unit can be asked; the leader also says what it is. Return if it is news.
 
@@ -30,15 +51,18 @@ class DatasourceProvider:
             url: with scheme; Grafana asks it from where it is.
             kind: Grafana's name for this kind of source.
             extra_fields: Grafana's ``jsonData``. Never a password: everybody may read it.
+            authority: whom Grafana has to trust for that, as PEM. It is no secret, though it goes
+                where Grafana wants it, among the secure fields.
         """
+        extra = {**(extra_fields or {}), **({"tlsAuthWithCACert": True} if authority else {})}
         topology = published.topology(self._charm)
         source = {
             "model": topology["model"],
             "model_uuid": topology["model_uuid"],
             "application": topology["application"],
             "type": kind,
-            "extra_fields": dict(extra_fields) if extra_fields else None,
-            "secure_extra_fields": None,
+            "extra_fields": extra or None,
+            "secure_extra_fields": {"tlsCACert": authority} if authority else None,
         }
         changes: list[bool] = []
         for relation in self._charm.model.relations[self._endpoint]:

@@ -1,7 +1,8 @@
 """Both ends of ``prometheus_api``, version 0: where Prometheus' query language is spoken.
 
 Direction: the store (provider) writes plain addresses to its application databag. There is no
-place for an authority or a password; ``health_gate`` has both, for our own charms.
+place for an authority or a password; ``health_gate`` has both, for our own charms. Both keys are
+those of the library ``prometheus_api`` that ``canonical/prometheus-k8s-operator`` publishes.
 """
 
 from __future__ import annotations
@@ -30,8 +31,16 @@ class PrometheusApiProvider:
         self._charm = charm
         self._endpoint = endpoint
 
+    @property
+    def related(self) -> bool:
+        """Whether somebody wants to ask."""
+        return bool(self._charm.model.relations[self._endpoint])
+
     def publish(self, api: Api) -> bool:
-        """Say where this store can be asked. Leader only. Return whether it is news."""
+        """Say where this store can be asked, or with no address that it cannot. Leader only.
+
+        Returns whether it is news.
+        """
         said = {_DIRECT: api.direct_url, _INGRESS: api.ingress_url}
         changes = [
             published.put(relation.data[self._charm.app], said)

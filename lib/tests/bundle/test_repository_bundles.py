@@ -79,7 +79,10 @@ def test_given_a_stack_elsewhere_when_read_then_the_monitor_is_related_to_its_of
     related = {str(relation) for relation in site.relations}
     assert set(site.saas) == {"prometheus-receive-remote-write", "grafana-dashboards"}
     assert sum(name in each for each in related for name in ("remote-write", "dashboard")) == 2
-    assert site.applications["edge-monitor"].options["external-labels"].startswith("site=")
+    monitor = site.applications["edge-monitor"]
+    assert monitor.options["external-labels"].startswith("site=")
+    assert monitor.options["open-queries"] is False
+    assert "grafana-source" in monitor.offers["site-metrics"].endpoints
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

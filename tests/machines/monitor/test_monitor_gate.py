@@ -117,6 +117,12 @@ def fetched(monitor, path, user=None, method="GET"):
         ("gate", "/api/v1/admin/tsdb/delete_series?match[]=up"),
         ("gate", "/api/v1/write"),
         ("gate", "/metrics"),
+        ("anybody", "/api/v1/export?match[]=up"),
+        ("anybody", "/api/v1/label/x/../../export?match[]=up"),
+        ("anybody", "/api/v1/admin/tsdb/delete_series?match[]=up"),
+        ("anybody", "/api/v1/write"),
+        ("anybody", "/api/v1/import"),
+        ("anybody", "/"),
         (WRITER, "/api/v1/query?query=up"),
         (WRITER, "/api/v1/export?match[]=up"),
         (WRITER, "/snapshot/create"),
@@ -130,6 +136,28 @@ def test_given_a_token_when_it_is_used_beyond_its_path_then_the_door_stays_shut(
 
 def test_given_the_gates_token_when_it_asks_then_the_door_opens(monitor):
     assert fetched(monitor, "/api/v1/query?query=up", "gate") == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/query?query=up",
+        "/api/v1/query_range?query=up&start=1&end=2&step=1",
+        "/api/v1/series?match[]=up",
+        "/api/v1/labels",
+        "/api/v1/label/__name__/values",
+    ],
+)
+def test_given_the_open_address_when_somebody_asks_as_grafana_does_then_the_door_opens(
+    monitor, path
+):
+    command = ["curl", "--silent", "--globoff", "-o", "/dev/null", "-w", "%{http_code}"]
+    command += ["--cacert", f"{monitor.folder}{authority.CA}"]
+    command += [f"{door.open_url('127.0.0.1')}{path}"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    assert done.stdout == "200"
 
 
 def test_given_a_monitor_when_it_runs_then_nothing_listens_on_every_address(monitor):
@@ -150,7 +178,8 @@ def test_given_a_monitor_when_it_runs_then_arguments_hold_no_secret(monitor):
         for process in monitor.processes.values()
     )
 
-    assert not any(password in shown for password in monitor.passwords.values())
+    secret = [word for user, word in monitor.passwords.items() if user != door.ANYBODY.user]
+    assert not any(password in shown for password in secret)
 
 
 # --- alerts --------------------------------------------------------------------------------------

@@ -65,12 +65,22 @@ def test_given_actions_of_the_how_tos_when_looked_up_then_the_charms_have_them()
 
 
 def test_given_endpoints_of_the_how_tos_when_looked_up_then_the_charm_has_them():
-    text = (DOCS / "connect-cos.md").read_text() + (DOCS / "write-a-gate.md").read_text()
+    pages = (
+        "connect-cos",
+        "write-a-gate",
+        "watch-your-own-applications",
+        "use-your-own-authority",
+    )
+    text = "".join((DOCS / f"{page}.md").read_text() for page in pages)
     charm = yaml.safe_load((stories.RULES.parents[1] / "charmcraft.yaml").read_text())
 
     named = set(re.findall(r"integrate edge-monitor:([\w-]+)", text))
     options = set(re.findall(r"juju config edge-monitor ([\w-]+)=", text))
-    assert named == {"send-remote-write", "grafana-dashboard", "health-gate"}
+    named |= set(re.findall(r"[\w-]+", *re.findall(r"offer edge-monitor:(\S+)", text)))
+    assert named == {
+        *("send-remote-write", "grafana-dashboard", "health-gate", "metrics-endpoint"),
+        *("certificates", "grafana-source", "prometheus-api", "send-ca-cert"),
+    }
     assert named <= set(charm["provides"]) | set(charm["requires"])
     assert options <= set(charm["config"]["options"])
 
