@@ -58,7 +58,11 @@ class Monitor:
         self.processes = {}
         authority.ensure(host, {"127.0.0.1"})
         door.ensure_keys(host)
-        rights = (*door.RIGHTS, door.ANYBODY, door.writer(f"{NODE}/0", SAID_BY_THE_DOOR, store.URL))
+        rights = (
+            *door.RIGHTS,
+            door.ANYBODY,
+            door.writer(f"{NODE}/0", SAID_BY_THE_DOOR, store.URL),
+        )
         self.passwords = door.ensure_passwords(host, rights)
         host.write(door.CONFIG, door.config(self.passwords, rights))
         told = alerting.Receivers(webhook_url=f"http://127.0.0.1:{self.uplink.port}/")

@@ -24,15 +24,7 @@ import targets
 import writers
 from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
-from edgecloud.interfaces import (
-    cos_agent,
-    health_gate,
-    node_metrics,
-    prometheus_scrape,
-    stack,
-    tls_certificates,
-    visitors,
-)
+from edgecloud.interfaces import cos_agent, health_gate, node_metrics, others, stack
 from edgecloud.telemetry import packages
 
 Read = TypeVar("Read")
@@ -42,8 +34,6 @@ logger = logging.getLogger(__name__)
 HEALTH_GATE = "health-gate"
 TARGETS = "targets"
 NODES = "nodes"
-CERTIFICATES = "certificates"
-GUESTS = "metrics-endpoint"
 PACKAGES = ("victoria-metrics", "prometheus-alertmanager", "prometheus-node-exporter")
 EXPECTED = (failures.WorkloadError, OSError)
 """What fails now and then on a small machine; it is said in the status and tried again."""
@@ -58,12 +48,10 @@ class EdgeMonitorCharm(ops.CharmBase):
         super().__init__(framework)
         self._host = machines.this()
         self._targets = cos_agent.CosAgentConsumer(self, TARGETS)
-        self._guests = prometheus_scrape.MetricsConsumer(self, GUESTS)
         self._gate = health_gate.GateProvider(self, HEALTH_GATE)
         self._nodes = node_metrics.MetricsProvider(self, NODES)
         self._stack = stack.ObservabilityStack(self)
-        self._visitors = visitors.Visitors(self)
-        self._certificates = tls_certificates.CertificateRequirer(self, CERTIFICATES)
+        self._others = others.Others(self)
         self._unfit: list[str] = []
         self._notes: list[str] = []
         self._troubles: list[str] = []
@@ -76,9 +64,9 @@ class EdgeMonitorCharm(ops.CharmBase):
             self.on.leader_elected,
             self.on.update_status,
             self.on.secret_changed,
-            *stack.events(self, TARGETS, NODES, HEALTH_GATE, CERTIFICATES, GUESTS),
+            *stack.events(self, TARGETS, NODES, HEALTH_GATE),
             *self._stack.events(),
-            *self._visitors.events(),
+            *self._others.events(),
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.secret_remove, self._on_secret_remove)
@@ -116,7 +104,7 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _have_signed(self) -> None:
         """Let an authority that is related sign what the door shows."""
         names = monitor_host.door_names(self._host, self._address)
-        came = signed.ensure(self._host, self._certificates, names)
+        came = signed.ensure(self._host, self._others.signer, names)
         self._notes += [came.note] if came.note else []
         if came.again:
             self._look_again()
@@ -157,8 +145,8 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _receive(self, options: monitor_options.MonitorOptions) -> None:
         """Say where questions are answered without a password, if an operator wants that."""
         url = door.open_url(self._address) if options.answers_anybody else ""
-        trusted, asking = signed.trusted(self._host), self._visitors.asking
-        self._visitors.receive(url, authority=trusted, interval_s=options.scrape_interval)
+        trusted, asking = signed.trusted(self._host), self._others.asking
+        self._others.receive(url, authority=trusted, interval_s=options.scrape_interval)
         if asking and not url:
             self._notes.append(f"{', '.join(asking)} not answered: see open-queries")
 
@@ -304,7 +292,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             senders=self._senders,
             guests=[
                 targets.Unit(each.known_as, each.application, each.address, list(each.jobs))
-                for each in self._guests.targets()
+                for each in self._others.guests.targets()
             ],
         )
 

@@ -1,6 +1,6 @@
-"""Every end by which somebody elsewhere may come to a site's monitor and ask.
+"""Every end that a site's monitor has with charms of others near it: who signs, is scraped, asks.
 
-The published interfaces have no place for a password. So an address is written only where an
+What goes to an observability stack elsewhere is in :mod:`edgecloud.interfaces.stack`. The published interfaces have no place for a password. So an address is written only where an
 operator has said that nobody needs one to ask; otherwise nothing is, and that can be told.
 """
 
@@ -14,22 +14,28 @@ from edgecloud.interfaces import (
     certificate_transfer,
     grafana_datasource,
     prometheus_api,
+    prometheus_scrape,
     stack,
+    tls_certificates,
 )
 
 GRAFANA = "grafana-source"
 API = "prometheus-api"
 AUTHORITY = "send-ca-cert"
-ENDPOINTS = (GRAFANA, API, AUTHORITY)
+SIGNER = "certificates"
+GUESTS = "metrics-endpoint"
+ENDPOINTS = (GRAFANA, API, AUTHORITY, SIGNER, GUESTS)
 
 
-class Visitors:
-    """Who wants to ask."""
+class Others:
+    """Charms of others."""
 
     def __init__(self, charm: ops.CharmBase):
         self._charm = charm
         self._grafana = grafana_datasource.DatasourceProvider(charm, GRAFANA)
         self._api = prometheus_api.PrometheusApiProvider(charm, API)
+        self.signer = tls_certificates.CertificateRequirer(charm, SIGNER)
+        self.guests = prometheus_scrape.MetricsConsumer(charm, GUESTS)
         self._authority = certificate_transfer.CertificateTransferProvider(charm, AUTHORITY)
 
     def events(self) -> Iterator[ops.BoundEvent]:

@@ -3,7 +3,7 @@ import json
 import pytest
 from ops import testing
 
-from edgecloud.interfaces import visitors
+from edgecloud.interfaces import others
 
 URL, CA = "https://anybody:anybody@10.0.0.9:8427", "-----BEGIN CERTIFICATE-----\nA"
 ENDS = ("grafana-source", "prometheus-api", "send-ca-cert")
@@ -11,7 +11,7 @@ ENDS = ("grafana-source", "prometheus-api", "send-ca-cert")
 
 def receive(inside, *urls, leader=True, ends=ENDS):
     def step(charm):
-        end = visitors.Visitors(charm)
+        end = others.Others(charm)
         news = [end.receive(url, authority=CA, interval_s=60) for url in urls]
         return news, end.asking
 
