@@ -1,7 +1,9 @@
 """Every end that a site's monitor has with charms of others near it: who signs, is scraped, asks.
 
-What goes to an observability stack elsewhere is in :mod:`edgecloud.interfaces.stack`. The published interfaces have no place for a password. So an address is written only where an
-operator has said that nobody needs one to ask; otherwise nothing is, and that can be told.
+What goes to an observability stack elsewhere is in :mod:`edgecloud.interfaces.stack`.
+
+To ask, the published interfaces have no place for a password. So an address is written only where
+an operator has said that nobody needs one; otherwise nothing is, and that can be told.
 """
 
 from __future__ import annotations
