@@ -34,24 +34,24 @@ REFUSALS = (
     juju.JujuError,
     story.StoryError,
 )
+HOURS = 6.0
+MOST_HOURS = 24 * 366
 EXIT_REFUSED = 2
 EXIT_UNSETTLED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Return its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    wrong = _misfit(options)
+    if wrong:
+        parser.error(wrong)
     width = None if sys.stdout.isatty() else 120
     console = rich.console.Console(width=width, highlight=False)
     try:
         return _to_juju(options, console) if options.juju else _up(options, console)
-    except (
-        bundle.BundleError,
-        CheckError,
-        faults.FaultError,
-        juju.JujuError,
-        story.StoryError,
-    ) as e:
+    except REFUSALS as e:
         print(e, file=sys.stderr)
         return EXIT_REFUSED
     except NotSettledError as e:
@@ -79,12 +79,34 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--story", type=pathlib.Path, help="then type the commands of a page of the documentation"
     )
-    up.add_argument("--hours", type=float, default=6.0, help="virtual time to settle in (6)")
+    up.add_argument("--hours", type=_hours, default=HOURS, help="virtual time to settle in (6)")
     up.add_argument("--html", type=pathlib.Path, help="write one self-contained page here")
     up.add_argument(
         "--juju", action="store_true", help="deploy to the current Juju model instead of the lab"
     )
     return parser
+
+
+def _hours(text: str) -> float:
+    """Return a span of time that a model can settle in. Raises ValueError."""
+    hours = float(text)
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0, up to {MOST_HOURS}")
+    return hours
+
+
+def _misfit(options: argparse.Namespace) -> str:
+    """Return why these options do not go together, before anything is begun; empty if they do."""
+    if options.html is not None and not options.html.resolve().parent.is_dir():
+        return f"--html {options.html}: there is no folder {options.html.resolve().parent}"
+    if options.html is not None and options.html.is_dir():
+        return f"--html {options.html} is a folder: name a file in it"
+    given = {"--seed": options.seed, "--fault": options.fault, "--story": options.story}
+    given.update({"--html": options.html, "--hours": options.hours != HOURS})
+    lab_only = [name for name, value in given.items() if value]
+    if options.juju and lab_only:
+        return f"{', '.join(lab_only)} is for the lab: leave it out with --juju"
+    return ""
 
 
 def _to_juju(options: argparse.Namespace, console: rich.console.Console) -> int:

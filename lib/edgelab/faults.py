@@ -21,9 +21,12 @@ HELP = """\
   heal:MACHINE@SECONDS            and finds them again
   full-disk:MACHINE@SECONDS       nothing more can be written
   free-disk:MACHINE@SECONDS       somebody made room
+  stop-clock:MACHINE@SECONDS      its own clock stands still
+  start-clock:MACHINE@SECONDS     and shows the right time again
   lose-leader:APPLICATION@SECONDS another unit becomes the leader
   fail:MACHINE:COMMAND@N          the N-th call of a command fails, such as fail:1:microk8s-join@1
   hang:MACHINE:COMMAND@N          the N-th call of a command never ends
+  slow:MACHINE:COMMAND@N          the N-th call of a command takes ten minutes more
   bad-build:MACHINE:REVISION@0    this build of MicroK8s does not come up well here (* for all)
 """
 
@@ -72,8 +75,7 @@ def arm(juju: Model, fault: FaultSpec) -> None:
             juju.world.bad_revisions[f"{name}/{revision}"] = "sick"
         return
     if fault.kind in _OF_COMMANDS:
-        effect = pi.fail(1, "made to fail") if fault.kind == "fail" else pi.hang()
-        command = pi.Fault(fault.command, nth=int(fault.at), effect=effect)
+        command = pi.Fault(fault.command, nth=int(fault.at), effect=_OF_COMMANDS[fault.kind])
         juju.world.machines[fault.target].faults.add(command)
         return
     happen = _KINDS[fault.kind]
@@ -92,10 +94,15 @@ def _lose_leader(juju: Model, target: str) -> None:
 
 
 _FOR_ALL = ("cut-controller", "heal-controller", "bad-build")
-_OF_COMMANDS = ("fail", "hang")
+_OF_COMMANDS: Mapping[str, pi.Effect] = {
+    "fail": pi.fail(1, "made to fail"),
+    "hang": pi.hang(),
+    "slow": pi.slow(600),
+}
 _WITH_WORDS: Mapping[str, str] = {
     "fail": "a command",
     "hang": "a command",
+    "slow": "a command",
     "bad-build": "a revision",
 }
 
@@ -111,5 +118,7 @@ _KINDS: Mapping[str, Callable[[Model, str], None]] = {
     "heal": lambda juju, target: juju.heal_peers(target),
     "full-disk": lambda juju, target: juju.fill_disk(target),
     "free-disk": lambda juju, target: juju.free_disk(target),
+    "stop-clock": lambda juju, target: juju.stop_clock(target),
+    "start-clock": lambda juju, target: juju.start_clock(target),
     "lose-leader": _lose_leader,
 }

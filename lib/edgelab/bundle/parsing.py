@@ -39,7 +39,8 @@ def parse(tree: Node, files: Sequence[pathlib.Path], problems: list[Problem]) ->
     fields = Fields(tree, "the bundle", problems)
     if fields.text("bundle"):
         fields.refuse("bundle", "only bundles for machines are read, not those for Kubernetes")
-    if "applications" not in tree.entries:
+    given = tree.entries.get("applications")
+    if given is None or given.value in (None, {}):
         fields.refuse("applications", "a bundle needs at least one application")
     return Bundle(
         files=tuple(files),
@@ -264,7 +265,7 @@ def _directive(text: str) -> StorageDirective | None:
     for word in text.split(","):
         if re.fullmatch(r"[0-9]+", word):
             found = dataclasses.replace(found, count=int(word))
-        elif re.fullmatch(r"[0-9.]+[MGTPE](i?B)?", word):
+        elif re.fullmatch(r"[0-9]+(\.[0-9]*)?[MGTP](i?B)?", word):
             size_mb = constraints.parse(f"mem={re.sub('i?B$', '', word)}").mem_mb
             found = dataclasses.replace(found, size_mb=size_mb)
         elif re.fullmatch(r"[a-zA-Z][a-zA-Z0-9?!_-]*", word):

@@ -96,6 +96,9 @@ def documents(file: pathlib.Path, problems: list[Problem]) -> list[Node]:
         raise BundleError([Problem(Place(file, line), f"no valid YAML: {words}")]) from e
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise BundleError([Problem(Place(file, 1), f"no valid YAML: {e}")]) from e
+    except RecursionError as e:
+        text = "lists and mappings are nested too deep to be a bundle"
+        raise BundleError([Problem(Place(file, 1), text)]) from e
     reader = _Reader(file, problems)
     nodes = [reader.node(each, reader.place(each)) for each in composed]
     return [node for node in nodes if node.value is not None]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import jsonschema
 
 from edgelab.model import entities, staging
-from edgelab.model.entities import ConfigValue
+from edgelab.model.entities import ConfigValue, Life
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -44,11 +44,15 @@ def config(
 
 
 def endpoints(
-    applications: Mapping[str, entities.Application], left: str, right: str
+    applications: Mapping[str, entities.Application],
+    relations: Iterable[entities.Relation],
+    left: str,
+    right: str,
 ) -> tuple[tuple[str, str], tuple[str, str]]:
     """Return the two ends (application, endpoint) that a relation of these would connect.
 
-    Raises CheckError if there is no such pair, more than one, or a limit is reached.
+    Raises CheckError if there is no such pair, more than one, if these two are related already,
+    or if one of them takes no more relations.
     """
     pairs = [
         (one, other)
@@ -59,7 +63,38 @@ def endpoints(
     if len(pairs) != 1:
         found = ", ".join(f"{a}:{x} {b}:{y}" for (a, x), (b, y) in pairs) or "none fits"
         raise CheckError(f"cannot relate {left} to {right}: {found}")
+    made = [set(each.endpoints.items()) for each in relations if each.life is Life.ALIVE]
+    if set(pairs[0]) in made:
+        raise CheckError(f"cannot relate {left} to {right}: they are related already")
+    for app, name in pairs[0]:
+        limit = applications[app].endpoint(name).get("limit")
+        if limit is not None and sum((app, name) in ends for ends in made) >= limit:
+            text = f"{app}:{name} takes at most {limit} relation{'s' if limit > 1 else ''}"
+            raise CheckError(f"cannot relate {left} to {right}: {text}")
     return pairs[0]
+
+
+def related(
+    relations: Iterable[entities.Relation], left: str, right: str
+) -> list[entities.Relation]:
+    """Return the relation of two ends, each ``app`` or ``app:endpoint``.
+
+    Between two applications without endpoints that is every one. Raises CheckError if there is
+    none.
+    """
+    found = [
+        each
+        for each in relations
+        if not each.peer and each.life is Life.ALIVE and _joins(each, left) and _joins(each, right)
+    ]
+    if not found or left.partition(":")[0] == right.partition(":")[0]:
+        raise CheckError(f"there is no relation of {left} and {right}")
+    return found
+
+
+def _joins(relation: entities.Relation, text: str) -> bool:
+    name, _, endpoint = text.partition(":")
+    return name in relation.endpoints and endpoint in ("", relation.endpoints[name])
 
 
 def parameters(

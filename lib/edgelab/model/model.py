@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from edgelab import bundle as bundles
-from edgelab import pi
+from edgelab import names, pi
 from edgelab.model import checks, deploying, engine, entities, record, removal, staging
 from edgelab.model.entities import (
     ActionRun,
@@ -123,6 +123,16 @@ class Model(engine.Engine):
         self.world.machines[machine].free_disk()
         self._incident(machine, "disk has room again")
 
+    def stop_clock(self, machine: str) -> None:
+        """Let the clock of a machine stand still; time goes on for all others."""
+        self.world.machines[machine].stop_clock()
+        self._incident(machine, "its clock stands still")
+
+    def start_clock(self, machine: str) -> None:
+        """Let the clock of a machine show the right time again."""
+        self.world.machines[machine].start_clock()
+        self._incident(machine, "its clock is right again")
+
     def cut_controller(self, *machines: str) -> None:
         """Cut machines from the Juju controller, by default all of them."""
         for machine in machines or tuple(self.world.machines):
@@ -158,6 +168,8 @@ class Model(engine.Engine):
         """Deploy a charm, from its folder or its packed file, without units yet."""
         if name in self.applications:
             raise checks.CheckError(f"application {name} already exists")
+        if not names.APPLICATION.fullmatch(name):
+            raise checks.CheckError(f"{name!r} is no name for an application")
         path = pathlib.Path(charm)
         staged = staging.stage_once(path)
         app = Application(name, path, staged, {}, trusted=trusted, base=base)
@@ -175,6 +187,9 @@ class Model(engine.Engine):
         app = self._application(app_name)
         if app.subordinate:
             raise checks.CheckError(f"{app_name} is a subordinate: relate it to a principal")
+        if machine is not None and machine not in self.world.machines:
+            known = ", ".join(self.world.machines) or "none"
+            raise checks.CheckError(f"there is no machine {machine!r}; there are {known}")
         unit = self._add_unit(app, machine if machine is not None else self.add_machine())
         for relation in list(self.relations.values()):
             if relation.scope == "container" and app_name in relation.endpoints:
@@ -239,7 +254,7 @@ class Model(engine.Engine):
 
     def integrate(self, left: str, right: str) -> Relation:
         """Relate two applications: ``app`` or ``app:endpoint`` each."""
-        ends = checks.endpoints(self.applications, left, right)
+        ends = checks.endpoints(self.applications, self.relations.values(), left, right)
         (left_app, left_name), (right_app, right_name) = ends
         interface = str(self.applications[left_app].endpoint(left_name)["interface"])
         scopes = [self.applications[app].endpoint(name).get("scope") for app, name in ends]
@@ -252,11 +267,12 @@ class Model(engine.Engine):
         return relation
 
     def remove_relation(self, left: str, right: str) -> None:
-        """Take a relation apart again."""
-        for relation in list(self.relations.values()):
-            if not relation.peer and set(relation.endpoints) == {_app(left), _app(right)}:
-                relation.life = Life.DYING
-                removal.forget_relation(self, relation)
+        """Take a relation apart again; subordinates go with what held them to their principals."""
+        for relation in checks.related(self.relations.values(), left, right):
+            relation.life = Life.DYING
+            for unit in removal.unbound(self):
+                self.remove_unit(unit)
+            removal.forget_relation(self, relation)
 
     # Actions and secrets
 

@@ -51,6 +51,22 @@ def forget_relation(juju: Juju, relation: Relation) -> None:
             unit.relations.pop(relation.id, None)
 
 
+def unbound(juju: Juju) -> list[str]:
+    """Return the subordinate units that nothing holds to their principals any more."""
+    bonds = [
+        set(relation.endpoints)
+        for relation in juju.relations.values()
+        if relation.scope == "container" and relation.life is Life.ALIVE
+    ]
+    return [
+        unit.name
+        for unit in juju.units.values()
+        if unit.principal is not None
+        and unit.life is Life.ALIVE
+        and {unit.app, unit.principal.partition("/")[0]} not in bonds
+    ]
+
+
 def _forget_secrets(juju: Juju, owner: str) -> None:
     for secret in [secret for secret in juju.secrets.values() if secret.owner == owner]:
         del juju.secrets[secret.id]

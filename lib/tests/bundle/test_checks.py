@@ -34,6 +34,9 @@ def refused(site, application: str, rest: str = "", **how: bool) -> list[str]:
         ("bindings: {web: [a]}", "4: web in bindings is one value, not a list or mapping"),
         ("resources: {a: 1.5}", "4: resource a is a path or the number of a revision, not '1.5'"),
         ("storage: {a: '?'}", "4: storage a: '?' is not of the form pool,count,size"),
+        ("storage: {a: 1.2.3G}", "4: storage a: '1.2.3G' is not of the form pool,count,size"),
+        ("storage: {a: '..G'}", "4: storage a: '..G' is not of the form pool,count,size"),
+        ("storage: {a: 2E}", "4: storage a: '2E' is not of the form pool,count,size"),
         ("channel: edge", "4: channel is for charms of Charmhub, not for files"),
         ("revision: 3", "4: revision is for charms of Charmhub, not for files"),
         ("offers: {}", "4: offers may only stand in an overlay, or after a line of ---"),
@@ -53,6 +56,14 @@ def test_given_a_mistake_in_an_application_when_checked_then_its_line_is_named(
 
     assert any(each.startswith(refusal) for each in found), found
     assert {each.partition(":")[0] for each in found} == {refusal.partition(":")[0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("tags: [a]\n", 1), ("tags: [a]\napplications: {}\n", 2), ("applications:\n", 1)],
+)
+def test_given_a_bundle_of_nothing_when_checked_then_an_application_is_missed(site, text, line):
+    assert site.refusals(text) == [f"bundle.yaml:{line}: a bundle needs at least one application"]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ def test_given_no_yaml_when_read_then_the_line_is_named(tmp_path, text, line):
     assert [problem.place.line for problem in e.value.problems] == [line]
 
 
+def test_given_lists_in_lists_without_end_when_read_then_it_is_refused(tmp_path):
+    with pytest.raises(source.BundleError, match=r"some\.yaml:1: .*nested too deep"):
+        documents(tmp_path, "a: " + "[" * 1500 + "]" * 1500)
+
+
 def test_given_no_file_when_read_then_it_says_so(tmp_path):
     with pytest.raises(source.BundleError, match="cannot be read: No such file"):
         source.documents(tmp_path / "none.yaml", [])

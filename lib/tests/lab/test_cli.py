@@ -87,6 +87,49 @@ def test_given_a_page_when_asked_for_then_it_is_written(capsys, make_bundle, tmp
     assert "small on simulated Pis" in file.read_text()
 
 
+@pytest.mark.parametrize("page", ["none/page.html", "bundles"])
+def test_given_no_place_for_the_page_when_asked_for_then_it_is_refused_before_anything_runs(
+    capsys, make_bundle, tmp_path, page
+):
+    with pytest.raises(SystemExit) as end:
+        up(capsys, make_bundle(), "--html", tmp_path / page)
+
+    out, err = capsys.readouterr()
+    assert (end.value.code, out) == (cli.EXIT_REFUSED, "")
+    assert f"--html {tmp_path / page}" in err
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "1e9", "soon"])
+def test_given_hours_in_which_nothing_can_settle_when_deployed_then_they_are_refused(
+    capsys, make_bundle, hours
+):
+    with pytest.raises(SystemExit) as end:
+        up(capsys, make_bundle(), "--hours", hours)
+
+    assert end.value.code == cli.EXIT_REFUSED
+    assert "--hours" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seed", "3"),
+        ("--fault", "power-off:0@1"),
+        ("--story", "page.md"),
+        ("--hours", "1"),
+        ("--html", "page.html"),
+    ],
+)
+def test_given_an_option_of_the_lab_when_a_real_model_is_meant_then_it_is_refused(
+    capsys, make_bundle, option, value
+):
+    with pytest.raises(SystemExit) as end:
+        up(capsys, make_bundle(), "--juju", option, value)
+
+    assert end.value.code == cli.EXIT_REFUSED
+    assert f"{option} is for the lab: leave it out with --juju" in capsys.readouterr().err
+
+
 def test_given_the_same_seed_when_deployed_again_then_it_goes_the_same(capsys, make_bundle):
     path = make_bundle()
 

@@ -27,7 +27,7 @@ def test_given_any_fault_in_time_when_parsed_then_its_parts_are_found(kind, targ
 
 
 @hypothesis.given(
-    strategies.sampled_from(["fail", "hang"]), WORD, WORD, WORD, strategies.integers(1, 99)
+    strategies.sampled_from(["fail", "hang", "slow"]), WORD, WORD, WORD, strategies.integers(1, 99)
 )
 def test_given_any_fault_of_a_command_when_parsed_then_its_words_are_found(
     kind, target, program, word, nth
@@ -79,7 +79,7 @@ def test_given_no_machine_but_a_star_when_only_one_can_be_meant_then_it_is_refus
         faults.arm(deployed, faults.parse(f"{kind}:*@5"))
 
 
-@pytest.mark.parametrize("kind", ["fail", "hang"])
+@pytest.mark.parametrize("kind", ["fail", "hang", "slow"])
 def test_given_a_fault_of_a_command_when_armed_for_all_then_it_is_refused(deployed, kind):
     with pytest.raises(faults.FaultError, match="there is no"):
         faults.arm(deployed, faults.parse(f"{kind}:*:hostname@1"))
@@ -124,6 +124,36 @@ def test_given_a_command_that_is_to_fail_when_called_so_often_then_it_does(deplo
     assert fault.effect == pi.fail(1, "made to fail")
     failed = [hook.unit for hook in deployed.record.hooks if not hook.ok]
     assert failed == ["greeter-a/0"]
+
+
+@pytest.mark.parametrize("kind", ["hang", "slow"])
+def test_given_a_command_that_takes_too_long_when_called_then_its_hook_fails_and_runs_again(
+    deployed, kind
+):
+    faults.arm(deployed, faults.parse(f"{kind}:0:hostname@1"))
+
+    deployed.settle()
+
+    (late,) = [hook for hook in deployed.record.hooks if not hook.ok]
+    assert late.outcome.startswith("TimeoutExpired")
+    assert 10 <= late.seconds < 20
+
+
+def test_given_a_clock_that_stands_still_when_time_passes_then_only_that_machine_is_behind(
+    settled,
+):
+    faults.arm(settled, faults.parse("stop-clock:1@10"))
+    faults.arm(settled, faults.parse("start-clock:1@3610"))
+
+    settled.advance(3000)
+    late = [settled.clock.now() - settled.world.machines[name].now() for name in ("0", "1")]
+    settled.advance(1000)
+
+    assert late[0] == 0
+    assert late[1] > 2900
+    assert settled.world.machines["1"].now() == settled.clock.now()
+    incidents = [incident.text for incident in settled.record.incidents]
+    assert incidents == ["its clock stands still", "its clock is right again"]
 
 
 def test_given_a_lone_unit_when_it_is_to_lose_the_leadership_then_it_keeps_it(settled):

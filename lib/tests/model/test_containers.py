@@ -70,7 +70,9 @@ def test_given_only_one_end_in_a_container_when_related_then_the_other_sees_its_
     assert joined["kiosk-a/1"] == "agent-relation-joined pinned/1"
 
 
-def test_given_a_subordinate_when_the_relation_ends_then_the_principal_stays(juju, tracer, beside):
+def test_given_a_subordinate_when_the_relation_ends_then_only_the_principal_stays(
+    juju, tracer, beside
+):
     juju.add_application("tracer", tracer)
     juju.add_application("beside", beside)
     juju.integrate("tracer:beside", "beside:principal")
@@ -79,7 +81,11 @@ def test_given_a_subordinate_when_the_relation_ends_then_the_principal_stays(juj
     juju.remove_relation("tracer", "beside")
     juju.settle()
 
-    assert str(juju.units["tracer/0"].status) == "active: hello"
+    assert {name: str(unit.status) for name, unit in juju.units.items()} == {
+        "tracer/0": "active: hello"
+    }
+    last = [hook.label for hook in juju.record.hooks if hook.unit == "beside/0"][-3:]
+    assert last == ["principal-relation-broken", "stop", "remove"]
 
 
 def test_given_charms_with_modules_of_the_same_name_when_run_then_each_finds_its_own(

@@ -133,3 +133,79 @@ def test_given_endpoints_that_do_not_fit_when_related_then_it_is_refused(juju, t
 
     with pytest.raises(model.CheckError, match="cannot relate edge-a:tap to edge-b:beside"):
         juju.integrate("edge-a:tap", "edge-b:beside")
+
+
+@pytest.fixture
+def three(juju, tracer):
+    """Three applications without units, the first two of them related."""
+    for name in ("edge-a", "edge-b", "edge-c"):
+        juju.add_application(name, tracer)
+    juju.integrate("edge-a:tap", "edge-b:upstream")
+    return juju
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "why"),
+    [
+        ("edge-a:tap", "edge-b:upstream", "they are related already"),
+        ("edge-b:upstream", "edge-a:tap", "they are related already"),
+        ("edge-c:tap", "edge-b:upstream", "edge-b:upstream takes at most 1 relation$"),
+        ("edge-d:tap", "edge-b:upstream", "no application 'edge-d'; did you mean"),
+    ],
+)
+def test_given_a_relation_that_juju_refuses_when_made_then_it_is_refused(three, left, right, why):
+    with pytest.raises(model.CheckError, match=why):
+        three.integrate(left, right)
+
+    assert len([each for each in three.relations.values() if not each.peer]) == 1
+
+
+def test_given_a_relation_that_ended_when_made_again_then_it_is_no_second_one(three):
+    three.remove_relation("edge-a", "edge-b")
+
+    three.integrate("edge-c:tap", "edge-b:upstream")
+
+    assert [each.endpoints for each in three.relations.values() if not each.peer] == [
+        {"edge-c": "tap", "edge-b": "upstream"}
+    ]
+
+
+def test_given_two_relations_of_the_same_applications_when_one_is_removed_then_the_other_stays(
+    three,
+):
+    three.integrate("edge-b:tap", "edge-a:upstream")
+
+    three.remove_relation("edge-b:tap", "edge-a:upstream")
+
+    assert [each.endpoints for each in three.relations.values() if not each.peer] == [
+        {"edge-a": "tap", "edge-b": "upstream"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("edge-a", "edge-c"),
+        ("edge-a:upstream", "edge-b:tap"),
+        ("edge-a", "edge-a"),
+        ("edge-a:cluster", "edge-a:cluster"),
+        ("edge-a", "edge-x"),
+    ],
+)
+def test_given_no_such_relation_when_removed_then_it_is_refused(three, left, right):
+    with pytest.raises(model.CheckError, match=f"no relation of {left} and {right}"):
+        three.remove_relation(left, right)
+
+
+def test_given_a_name_that_juju_refuses_when_deployed_then_it_is_refused(juju, tracer):
+    with pytest.raises(model.CheckError, match="'edge-1' is no name for an application"):
+        juju.add_application("edge-1", tracer)
+
+
+def test_given_a_machine_that_is_not_there_when_a_unit_is_placed_then_those_there_are_named(three):
+    three.add_machine("0")
+
+    with pytest.raises(model.CheckError, match="there is no machine '5'; there are 0"):
+        three.add_unit("edge-a", "5")
+
+    assert not three.units
