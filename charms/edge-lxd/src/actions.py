@@ -14,10 +14,12 @@ import cluster_setup
 import evacuation
 import lxd_status
 import membership
+import node_image
 import old_disk
 import preflight
 import recovery
 import second_storey
+import upkeep
 from edgecloud import host as machines
 from edgecloud.host import failures
 from edgecloud.interfaces import lxd_cluster
@@ -258,7 +260,9 @@ def _import_image(context: Context) -> Results:
         raise ActionError(
             "attach the image first: juju attach-resource … image-metadata=… image-rootfs=…"
         )
-    alias = str(context.params["alias"])
+    alias = str(context.params["alias"]) or node_image.default(
+        upkeep.architecture(context.host), is_vm=False
+    )
     fingerprint, new = images.ensure(context.lxd, metadata, rootfs)
     moved = images.ensure_alias(context.lxd, alias, fingerprint)
     result = "imported" if new else "was there already"

@@ -16,6 +16,7 @@ import lxd_status
 import membership
 import metrics
 import pool_care
+import pools
 import upkeep
 import view as views
 from edgecloud import host as machines
@@ -181,6 +182,10 @@ class EdgeLxdCharm(ops.CharmBase):
         if lxd is None or view is None:
             return
         try:
+            # Nodes are not given up for a departure that does not come about.
+            present = pools.survey(lxd, self.unit.name) if view.quorate else ()
+            own = [one.name for one in present]
+            departure.check(lxd, view, own=own)
             pool_care.remove(self._host, lxd, self.unit.name)
             metrics.revoke(self._host, lxd)
             departure.leave(lxd, view)
@@ -201,10 +206,7 @@ class EdgeLxdCharm(ops.CharmBase):
 
     def _on_action(self, event: ops.ActionEvent) -> None:
         """Run an action; say why, without a traceback, if it is refused."""
-        sight, config = self._sight, self._sight.config
-        if config is None:
-            event.fail("; ".join(sight.blockers))
-            return
+        sight = self._sight
         import actions  # What they need is much, and no hook needs it.
 
         name = event.handle.kind.removesuffix("_action").replace("_", "-")
@@ -213,12 +215,13 @@ class EdgeLxdCharm(ops.CharmBase):
             view=sight.view,
             params=event.params,
             record=sight.record,
-            wish=lambda: sight.wish(config),
+            # What needs no option, such as `restore`, goes on with wrong ones.
+            wish=lambda: sight.wish(self.load_config(lxd_config.LxdConfig)),
             resource=self._resource,
         )
         try:
             event.set_results(actions.ACTIONS[name](context))
-        except (*actions.EXPECTED, *upkeep.UNFIT) as e:
+        except (*actions.EXPECTED, *upkeep.UNFIT, lxd_config.ConfigError) as e:
             event.fail(str(e))
 
     def _on_switch_node_action(self, event: ops.ActionEvent) -> None:
@@ -237,8 +240,11 @@ class EdgeLxdCharm(ops.CharmBase):
     def _on_replace_node_action(self, event: ops.ActionEvent) -> None:
         """Begin to put a new node in the place of one; the next hooks do it."""
         sight, found, config = self._sight, self._sight.inside(), self._sight.config
-        if found is None or config is None:
-            event.fail("this machine is in no cluster that answers, or an option is wrong")
+        if config is None:
+            event.fail("; ".join(sight.blockers))
+            return
+        if found is None:
+            event.fail("this machine is in no cluster that answers: see its status")
             return
         name, end = event.params["node"], self._control_plane
         try:

@@ -24,6 +24,11 @@ class NotEmptyError(Exception):
     """This LXD holds something that joining would make it forget."""
 
 
+READY_S = 30.0
+"""What a daemon is given to come back before its machine is cleared."""
+
+_DATABASE = f"{daemon.SNAP.folder}/database"
+
 UNFIT = (
     NotEmptyError,
     cluster_setup.SetupError,
@@ -123,8 +128,8 @@ def laggards(reports: Mapping[str, lxd_cluster.MemberReport], unit: str) -> tupl
 
 def remove(host: machines.Host) -> None:
     """Leave nothing of the cluster on this machine, unless instances are still here."""
-    lxd = connect(host)
-    if not _may_be_inhabited(lxd):
+    lxd = _awaited(host)
+    if not _may_be_inhabited(host, lxd):
         if lxd is not None:
             with contextlib.suppress(errors.LxdError):
                 cluster_setup.remove_bridge(lxd)
@@ -134,8 +139,22 @@ def remove(host: machines.Host) -> None:
     host.remove(joining.MEMORY)
 
 
-def _may_be_inhabited(lxd: client.Client | None) -> bool:
+def _awaited(host: machines.Host) -> client.Client | None:
+    """Return a client of the daemon, which starts anew when it has left its cluster."""
+    found = connect(host)
+    if found is None and host.exists(_DATABASE):
+        with contextlib.suppress(errors.LxdError):
+            daemon.wait_ready(host, daemon.SNAP, timeout_s=READY_S)
+        found = connect(host)
+    return found
+
+
+def _may_be_inhabited(host: machines.Host, lxd: client.Client | None) -> bool:
+    """Without an answer nothing is deleted that may be all there is."""
+    if lxd is None:
+        # One that waits for the others' build, or was stopped, has no socket.
+        return host.exists(_DATABASE)
     try:
-        return lxd is not None and bool(departure.is_inhabited(lxd, ""))
+        return bool(departure.is_inhabited(lxd, ""))
     except errors.LxdError:
-        return True  # Without an answer nothing is deleted that may be all there is.
+        return True

@@ -6,6 +6,8 @@ import pytest
 from conftest import name, said
 from ops import testing
 
+import second_storey
+import view
 from edgecloud import testing as relations
 from edgecloud.lxd import certificates, cluster, images, instances, profiles, storage
 
@@ -22,13 +24,14 @@ def site(trio, unit, record):
 class Site:
     def __init__(self, pis, unit, record):
         self.pis, self.unit, self.record = pis, unit, record
+        self.config = {}
 
     def act(self, action, **params):
         peers = relations.lxd_peers(
             {n: said(self.pis, n, cluster=self.record.cluster) for n in (1, 2)},
             record=self.record,
         )
-        return self.unit.act(action, peers=peers, params=params)
+        return self.unit.act(action, peers=peers, params=params, config=self.config)
 
     def refusal(self, action, **params):
         with pytest.raises(testing.ActionFailed) as failure:
@@ -261,13 +264,36 @@ def test_given_a_cluster_when_a_cloud_is_asked_for_then_three_commands_lead_ther
 
     cloud = json.loads(results["cloud"])["clouds"]["edge-lxd"]
     assert cloud["endpoint"] == "https://10.20.0.11:8443"
-    assert len(results["commands"].splitlines()) == 3
+    cloud_command, credential_command, model_command = results["commands"].splitlines()
+    # add-model looks for both on the controller; one of bare machines takes LXD by force only.
+    for command in (cloud_command, credential_command):
+        assert "--client --controller CONTROLLER" in command
+    assert " --force" in cloud_command
+    assert model_command.endswith("edge-lxd --controller CONTROLLER --config project=microk8s")
     [token] = certificates.tokens(site.pis.api(0))
     assert token.encode() == results["token"]
     project = profiles.find(site.pis.api(0).in_project("microk8s"), "default")
     assert project.config["security.nesting"] == "true"
     assert "security.privileged" not in project.config
     assert project.devices["kmsg"]["source"] == "/dev/kmsg"
+
+
+def test_given_nobody_heard_of_yet_when_a_cloud_is_offered_then_its_endpoint_is_this_member():
+    silent = view.View(
+        name(1),
+        "f",
+        "5.21",
+        members=tuple(
+            cluster.Member(
+                *(name(n), f"https://10.20.0.1{n}:8443", cluster.Status.OFFLINE, "", ()),
+                *(True, False, "", "", {}, ()),
+            )
+            for n in (0, 1)
+        ),
+    )
+
+    # Without one, Juju would take the LXD of the operator's own machine.
+    assert second_storey.endpoints(silent) == ["https://10.20.0.11:8443"]
 
 
 def test_given_an_image_when_imported_then_juju_finds_it_by_its_alias(site, tmp_path):
@@ -286,6 +312,18 @@ def test_given_an_image_when_imported_then_juju_finds_it_by_its_alias(site, tmp_
     assert results["result"] == "imported"
     found = images.alias(site.pis.api(0), "juju/ubuntu@24.04/arm64")
     assert found == results["fingerprint"]
+
+
+def test_given_a_wrong_option_when_a_member_is_restored_then_only_what_needs_options_is_refused(
+    site,
+):
+    site.act("evacuate")
+    site.config = {"channel": "latest/edge", "disk": "sda"}
+
+    assert site.act("restore")["result"] == "in service again"
+    refusal = site.refusal("get-cloud")
+    assert "channel=latest/edge: set a track" in refusal
+    assert "disk=sda: set auto" in refusal
 
 
 def test_given_no_image_when_imported_then_it_says_what_to_attach(site, tmp_path):

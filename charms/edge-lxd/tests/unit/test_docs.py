@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+import second_storey
+
 REPOSITORY = pathlib.Path(__file__).parents[4]
 PAGE = REPOSITORY / "docs" / "explanation" / "lxd-cloud.md"
 
@@ -20,3 +22,12 @@ def test_given_the_comparison_when_read_then_every_test_that_it_names_is_there()
 
     assert len(named) > 20
     assert named <= defined(), named - defined()
+
+
+def test_given_the_way_to_a_second_storey_when_read_then_it_is_the_one_that_the_action_tells():
+    told = second_storey.commands("edge-lxd", "microk8s")
+    pages = (REPOSITORY / "docs/how-to/build-an-lxd-cloud.md", REPOSITORY / "bundles/README.md")
+
+    for page in pages:
+        lines = [line.strip() for line in page.read_text().splitlines()]
+        assert {command.partition("  #")[0].strip() for command in told} <= set(lines), page

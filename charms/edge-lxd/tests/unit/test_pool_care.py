@@ -89,6 +89,17 @@ def test_given_a_unit_that_stops_when_it_hosts_nodes_then_nothing_of_them_is_lef
     assert pis.host(0).glob("/var/lib/edge-lxd/joins*") == []
 
 
+def test_given_somebodys_instance_when_the_last_unit_stops_then_its_nodes_run_on(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    instances.create(pis.api(0), instances.Plan("till", instances.Source.nothing()))
+
+    with pytest.raises(SystemExit):
+        pi.dispatch(pi.ctx.on.stop(), state)
+
+    assert {one.name for one in instances.every(pis.api(0))} == {FIRST, SECOND, "till"}
+
+
 def test_given_a_pool_of_containers_when_vms_are_wanted_then_it_is_refused(unit, pis):
     pi = unit(0)
     state = grow_pool(pi, pis, OPTIONS)

@@ -7,6 +7,7 @@ from conftest import books, member, name, report, said
 
 import membership
 from edgecloud import testing as relations
+from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
 from edgecloud.lxd import cluster, instances, storage
 
@@ -186,6 +187,20 @@ def test_given_instances_when_the_remove_hook_runs_all_the_same_then_lxd_stays(
 
     pi.dispatch(pi.ctx.on.remove(), pi.state(peers=relations.lxd_peers(record=record(0))))
 
+    assert "lxd" in single.world.machines["0"].snaps
+
+
+def test_given_a_daemon_that_does_not_serve_when_the_remove_hook_runs_then_lxd_stays(
+    single, unit, record
+):
+    make(single, "i", 0)
+    pi = unit(0)
+    state = pi.state(peers=relations.lxd_peers(record=record(0)))
+    snap.stop(single.host(0), "lxd")
+
+    pi.dispatch(pi.ctx.on.remove(), state)
+
+    # Nobody could say that it is empty, and what it holds would be gone for good.
     assert "lxd" in single.world.machines["0"].snaps
 
 
