@@ -44,8 +44,8 @@ class Grant:
     @property
     def account(self) -> str:
         """Return the name of the service account that has these rights."""
-        name = f"{self.scope}-{self.namespace}" if self.namespace else self.scope
-        return name[:63].rstrip("-")
+        # Never cut: two namespaces that begin alike would share an account, and its rights.
+        return f"{self.scope}-{self.namespace}" if self.namespace else self.scope
 
 
 def kubeconfig(host: hosts.Host, grant: Grant, *, address: str) -> dict[str, str]:
@@ -100,8 +100,9 @@ def problem_of(grant: Grant) -> str | None:
     """Return why such rights are not granted, or None."""
     if grant.scope not in SCOPES:
         return f"scope is {grant.scope}, not one of {', '.join(SCOPES)}"
-    if grant.scope == "admin" and not grant.namespace:
-        return "scope admin needs a namespace; for all of them ask with admin=true"
+    if grant.scope != "view" and not grant.namespace:
+        # All of them are also those that hold the keys to everything else.
+        return f"scope {grant.scope} needs a namespace; for all of them ask with admin=true"
     if grant.namespace in ("kube-system", NAMESPACE) and grant.scope != "view":
         return f"whoever may change {grant.namespace} owns the cluster: ask with admin=true"
     if grant.hours < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import access
@@ -40,6 +40,8 @@ class Context:
     params: Mapping[str, Any]
     address: str
     record: cluster_join.ClusterRecord
+    blockers: Sequence[str] = ()
+    """What the operator has to set differently."""
 
     @property
     def node(self) -> str:
@@ -114,8 +116,10 @@ def _preflight(context: Context) -> Results:
     facts = preflight.gather(context.host, installed=installed)
     config = context.config
     findings = preflight.judge(facts, role=config.role, profile=config.profile)
-    result = f"{len(findings)} to mend" if findings else "this machine is fit"
-    return {"result": result, "report": preflight.report(findings)}
+    count = len(findings) + len(context.blockers)
+    result = f"{count} to mend" if count else "this machine is fit"
+    options = [f"FAIL  option: {blocker}" for blocker in context.blockers]
+    return {"result": result, "report": "\n".join([*options, preflight.report(findings)])}
 
 
 def _refresh_certificates(context: Context) -> Results:

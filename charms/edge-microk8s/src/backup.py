@@ -35,10 +35,10 @@ _RARE = _WORDS[4:]
 _DAYS = "(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
 _NUMBERS = r"[0-9*~][0-9*,./~]*"
 _CALENDAR = re.compile(
-    rf"(?:{_DAYS}(?:(?:,|\.\.){_DAYS})*\s*)?"
-    rf"(?:(?:{_NUMBERS}-)?{_NUMBERS}[-~]{_NUMBERS}\s*)?"
+    rf"(?:{_DAYS}(?:(?:,|\.\.){_DAYS})* *)?"
+    rf"(?:(?:{_NUMBERS}-)?{_NUMBERS}[-~]{_NUMBERS} *)?"
     rf"(?:{_NUMBERS}:{_NUMBERS}(?::{_NUMBERS})?)?"
-    r"(?:\s+(?:utc|[A-Za-z]+/[A-Za-z_/]+))?",
+    r"(?: +(?:utc|[A-Za-z]+/[A-Za-z_/]+))?",
     re.IGNORECASE,
 )
 

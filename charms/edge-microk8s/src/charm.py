@@ -162,7 +162,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
 
         name = event.handle.kind.removesuffix("_action").replace("_", "-")
         context = actions.Context(
-            self._host, known.config, event.params, known.address, known.record
+            self._host, known.config, event.params, known.address, known.record, known.blockers
         )
         try:
             event.set_results(actions.ACTIONS[name](context))

@@ -26,10 +26,12 @@ OLDEST_MINOR = 29
 
 _CHANNEL = re.compile(r"1\.([0-9]{2})(?:/(stable|candidate|beta|edge))?")
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
-_LABEL_KEY = re.compile(rf"(?:{_DOMAIN}/)?{_NAME}")
+_PART = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"{_PART}(?:\.{_PART})*"
+_LABEL_KEY = re.compile(rf"(?:(?=[^/]{{1,253}}/){_DOMAIN}/)?{_NAME}")
 _LABEL_VALUE = re.compile(rf"(?:{_NAME})?")
-_SAN_NAME = re.compile(rf"(?:\*\.)?{_DOMAIN}")
+_SAN_NAME = re.compile(rf"(?=.{{1,253}}$)(?:\*\.)?{_DOMAIN}")
+_LOOKS_LIKE_ADDRESS = re.compile(r"(?:.*\.)?[0-9]+")
 _NO_PROXY = re.compile(r"[A-Za-z0-9.*:/_-]+")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _TAKEN = {
@@ -228,7 +230,10 @@ def _check_addons(value: str) -> Iterator[str]:
 
 def _check_sans(value: str) -> Iterator[str]:
     for word in value.split():
-        if not _is_address(word) and not _SAN_NAME.fullmatch(word):
+        if _is_address(word):
+            continue
+        # No host name ends in a number: 10.0.0.300 is an address gone wrong.
+        if not _SAN_NAME.fullmatch(word) or _LOOKS_LIKE_ADDRESS.fullmatch(word):
             yield f"{word} is no host name and no address: divide them by spaces"
 
 
@@ -258,6 +263,8 @@ def _check_taints(value: str) -> Iterator[str]:
         names.append((key, effect))
         if not _is_key(key) or not _LABEL_VALUE.fullmatch(text) or effect not in _EFFECTS:
             yield f"{word} is no taint: write key=value:Effect with {' or '.join(_EFFECTS)}"
+        elif key.startswith("node.kubernetes.io/"):
+            yield f"{key}: Kubernetes sets and removes it itself"
     for key, effect in sorted({name for name in names if names.count(name) > 1}):
         yield f"{key} with {effect} is there twice"
 
@@ -276,6 +283,8 @@ def _network(largest: int, smallest: int) -> Callable[[str], Iterator[str]]:
             return
         if not largest <= network.prefixlen <= smallest:
             yield f"use a prefix from /{largest} to /{smallest}"
+        elif network.is_loopback or network.is_link_local or network.is_multicast:
+            yield "choose a private network, such as one of 10.0.0.0/8"
 
     return check
 
@@ -356,6 +365,7 @@ def _shown(option: str, value: object) -> str:
     if option == "registries":
         return "…"
     text = image_registries.hide_user(str(value)) if option.endswith("-proxy") else str(value)
+    text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -372,4 +382,5 @@ def _is_address(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    # With a zone it means something on one machine only, and no certificate can hold it.
+    return "%" not in text

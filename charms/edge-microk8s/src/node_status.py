@@ -60,7 +60,14 @@ class Line:
 def judge(facts: Facts) -> Line:
     """Return the line for a node."""
     line = _judge(facts)
-    return Line(line.status, line.message[:LONGEST])
+    rest = f"… all: juju run {facts.unit} preflight" if line.status == BLOCKED else "…"
+    return Line(line.status, _short(line.message, rest))
+
+
+def _short(message: str, rest: str) -> str:
+    """Return a message in one line; where it has to end early, with where to read the rest."""
+    message = " ".join(message.split())
+    return message if len(message) <= LONGEST else message[: LONGEST - len(rest)] + rest
 
 
 def _judge(facts: Facts) -> Line:

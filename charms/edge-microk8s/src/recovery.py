@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Sequence
 
 import yaml
@@ -250,7 +251,7 @@ def _check_handover(host: hosts.Host, found: Survey, path: str) -> None:
             members = {item.name.removeprefix("./"): item for item in content}
             listing = content.extractfile(members["cluster.yaml"])
             text = listing.read().decode() if listing else ""
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError) as e:
+    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as e:
         raise RecoveryError(f"{path} is no archive of the step reconfigure: {e}") from e
     odd = sorted(name for name, item in members.items() if not (_is_data(name) and item.isfile()))
     if odd:

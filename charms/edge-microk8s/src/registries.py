@@ -90,7 +90,7 @@ def parse_credentials(content: Mapping[str, str]) -> tuple[Credential, ...]:
     wanted += '{"username": "…", "password": "…"}}'
     try:
         found = json.loads(content[SECRET_KEY])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         # The cause would quote the secret.
         raise RegistriesError(wanted) from None
     if not isinstance(found, dict):
@@ -215,7 +215,7 @@ def _entries(text: str) -> list[dict[str, Any]]:
         return []
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RegistriesError(f"it is no JSON: {error}") from error
     if not isinstance(found, list):
         raise RegistriesError('it must be a list of objects: [{"host": "docker.io", …}]')

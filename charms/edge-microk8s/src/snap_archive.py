@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import pathlib
 import posixpath
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator
 
 import microk8s
@@ -76,8 +78,10 @@ def _extract(host: host.Host, archive: pathlib.Path, arch: str, images: str) -> 
                 folder = images if kind == ".tar" else SNAPS
                 target = host.path(f"{folder}/{posixpath.basename(member.name)}")
                 _copy(tar, member, target)
-    except tarfile.TarError as error:
-        raise ArchiveError(f"the resource snap-installation is no tar archive: {error}") from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ArchiveError(
+            f"the resource snap-installation is no whole tar archive, attach it again: {error}"
+        ) from error
 
 
 def _members(tar: tarfile.TarFile, arch: str) -> Iterator[tuple[tarfile.TarInfo, str]]:

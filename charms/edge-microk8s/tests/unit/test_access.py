@@ -104,7 +104,9 @@ def test_given_arguments_when_asked_then_the_last_mode_decides(arguments, on):
 @pytest.mark.parametrize(
     ("wish", "problem"),
     [
-        ({"scope": "admin"}, "needs a namespace"),
+        ({"scope": "admin"}, "scope admin needs a namespace"),
+        ({"scope": "edit"}, "scope edit needs a namespace"),
+        ({"scope": "view"}, None),
         ({"scope": "cluster-admin"}, "not one of"),
         ({"scope": "edit", "namespace": "kube-system"}, "owns the cluster"),
         ({"hours": 0}, "an hour at least"),
@@ -125,7 +127,14 @@ def test_given_any_namespace_when_rendered_then_the_rights_hold_there_only(scope
 
     assert binding["kind"] == "RoleBinding"
     assert binding["metadata"]["namespace"] == namespace
-    assert len(binding["subjects"][0]["name"]) <= 63
+
+
+def test_given_long_namespaces_that_begin_alike_when_granted_then_each_has_its_own_account():
+    """A service account is named like a domain, of up to 253 characters."""
+    names = {Grant("edit", "x" * 62 + end).account for end in "ab"}
+
+    assert len(names) == 2
+    assert max(map(len, names)) <= 253
 
 
 def test_given_admin_was_asked_for_when_returned_then_it_is_reachable_and_comes_with_a_warning(

@@ -19,6 +19,7 @@ def run(pis, cluster):
         context = actions.Context(
             host=pis.host(number),
             config=NodeConfig(role=params.pop("role", "control-plane")),
+            blockers=params.pop("blockers", ()),
             params=params,
             address=pis.address(number),
             record=record or cluster(0),
@@ -55,6 +56,19 @@ def test_given_a_dead_node_when_the_status_is_asked_for_as_text_then_it_is_told(
 
     assert [line.split()[2] for line in lines if line.startswith("node ")][2].startswith("unknown")
     assert "does not answer" in next(line for line in lines if "10.20.0.13" in line)
+
+
+def test_given_options_that_cannot_be_when_checked_then_they_are_on_the_list(single, run):
+    blockers = ("role=worker cannot be changed", "channel=1.30 is below the installed 1.35")
+
+    results = run("preflight", blockers=blockers)
+
+    assert results["result"] == "2 to mend"
+    assert results["report"].splitlines()[:3] == [
+        "FAIL  option: role=worker cannot be changed",
+        "FAIL  option: channel=1.30 is below the installed 1.35",
+        "ok    64-bit",
+    ]
 
 
 def test_given_a_machine_that_is_fit_when_checked_then_it_says_so(single, run):

@@ -170,6 +170,19 @@ def test_given_anything_when_judged_then_active_means_ready_and_the_line_is_shor
     assert len(line.message) <= node_status.LONGEST
 
 
+def test_given_more_problems_than_fit_when_judged_then_it_says_where_all_are_listed(facts):
+    many = tuple(f"option-{number}: wrong, set it right" for number in range(20))
+
+    line = node_status.judge(facts(blockers=many))
+
+    assert len(line.message) == node_status.LONGEST
+    assert line.message.endswith("… all: juju run edge-a/0 preflight")
+
+
+def test_given_a_problem_of_several_lines_when_judged_then_the_message_is_one_line(facts):
+    assert node_status.judge(facts(blockers=("a:\n  b",))) == Line(BLOCKED, "a: b")
+
+
 def test_given_a_machine_that_its_agent_disturbs_when_judged_then_nothing_else_is_said(facts):
     line = node_status.judge(facts("unknown", "ready", "ready", disturbed=True, blockers=("x",)))
 
