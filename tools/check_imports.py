@@ -12,9 +12,19 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What a part of the shared package may import besides itself and the standard library.
 LIBRARY_RULES: Mapping[str, frozenset[str]] = {
     "edgecloud/rollout": frozenset(),
-    "edgecloud/agent": frozenset({"edgecloud.rollout", "edgecloud.host", "edgecloud.metrics"}),
+    "edgecloud/agent": frozenset(
+        {
+            "edgecloud.rollout",
+            "edgecloud.host",
+            "edgecloud.lxd",
+            "edgecloud.lxd_member",
+            "edgecloud.metrics",
+        }
+    ),
     "edgecloud/twin": frozenset({"edgecloud.rollout"}),
     "edgecloud/host": frozenset(),
+    "edgecloud/lxd": frozenset({"edgecloud.host"}),
+    "edgecloud/lxd_member": frozenset({"edgecloud.host", "edgecloud.lxd"}),
     "edgecloud/metrics": frozenset(),
 }
 # What a charm has at run time. `ops` is fenced in by ruff (see pyproject.toml).

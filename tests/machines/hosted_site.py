@@ -6,7 +6,6 @@ import pathlib
 import hosted_world
 import lxd_site
 
-import guest_host
 import node_pool
 import pool_profile
 import pools
@@ -19,6 +18,7 @@ from edgecloud.interfaces.cluster_join import (
     NodeReport,
 )
 from edgecloud.lxd import guest, instances
+from edgecloud.lxd_member import guest_host
 
 SHAPE = pool_profile.Shape(cpu=2, memory="1GiB", disk="1GiB")
 SETTLE = """

@@ -11,7 +11,6 @@ from typing import Any
 
 import backup
 import cluster_setup
-import evacuation
 import lxd_status
 import membership
 import node_image
@@ -34,6 +33,7 @@ from edgecloud.lxd import (
     snapshots,
     storage,
 )
+from edgecloud.lxd_member import evacuation
 from view import View, connect
 
 Results = dict[str, str]

@@ -86,6 +86,7 @@ class EdgeLxdCharm(ops.CharmBase):
             cluster.relation_joined,
             cluster.relation_changed,
             self.on[COMPONENT].relation_created,
+            self.on[COMPONENT].relation_changed,
             self.on[COS_AGENT].relation_created,
             self.on[CONTROL_PLANE].relation_created,
             self.on[CONTROL_PLANE].relation_joined,
@@ -111,10 +112,10 @@ class EdgeLxdCharm(ops.CharmBase):
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""
         sight, work = self._sight, self._work
-        config = sight.config
+        config, is_disturbed = sight.config, self._component.wishes().busy
         if config is not None and not sight.blockers:
             work.attempt(work.install, config)
-            if sight.snap is not None and not work.unfit and not self._component.wishes().busy:
+            if sight.snap is not None and not work.unfit and not is_disturbed:
                 work.attempt(work.tune, config)
                 work.attempt(work.take_part, config)
         work.attempt(work.say, config)
@@ -122,7 +123,10 @@ class EdgeLxdCharm(ops.CharmBase):
             work.keep_books()
         work.attempt(work.act_for_all, config)
         work.attempt(work.look_after, config)
-        work.attempt(work.host_nodes, config)
+        if is_disturbed:
+            work.notes.append("the upgrade agent is at work on this machine")
+        else:  # What the agent stopped for a reboot stays so until it starts it.
+            work.attempt(work.host_nodes, config)
         work.attempt(self._tell_neighbours, config)
         if work.is_unfinished(leads=self.unit.is_leader()):
             work.attempt(self._wake_up_later)

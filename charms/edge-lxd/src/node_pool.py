@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import guest_host
+
 import hosted_node
 import hosting
 import pool_plan
@@ -20,6 +20,7 @@ from edgecloud.host import files
 from edgecloud.interfaces import cluster_join
 from edgecloud.interfaces.cluster_join import NodeReport
 from edgecloud.lxd import instances
+from edgecloud.lxd_member import guest_host
 from hosting import Attempt, Seen
 from replacement import Replacement
 

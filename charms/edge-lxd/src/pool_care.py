@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from typing import Protocol
 
+import node_account
 import node_image
 import node_pool
 import pool_options
@@ -29,13 +31,17 @@ class Site:
     arch: str
 
 
+class End(node_pool.End, node_account.End, Protocol):
+    """The relation to the control plane."""
+
+
 def care(
     host: machines.Host,
     client: lxd.Client,
     view: View,
     config: LxdConfig,
     site: Site,
-    end: node_pool.End,
+    end: End,
 ) -> node_pool.Outcome | None:
     """Bring the pool a step closer to what is wanted; None if there is none and none is wanted.
 
@@ -56,7 +62,11 @@ def care(
     pool = pool_of(client, view, config, site)
     if size and not is_away:
         node_image.ensure(client, pool.image, config.node_image_server, kind=pool.shape.kind)
-    return node_pool.NodePool(host, pool, _channel(config), end).act(size, may_start=not is_away)
+    outcome = node_pool.NodePool(host, pool, _channel(config), end).act(
+        size, may_start=not is_away
+    )
+    node_account.ensure(host, client, site.unit, end)
+    return outcome
 
 
 def replace(
@@ -111,6 +121,7 @@ def remove(host: machines.Host, client: lxd.Client, unit: str) -> tuple[str, ...
     """Leave nothing of a unit's pool. Return the instances that were deleted."""
     gone = pools.remove_all(client, unit)
     node_pool.forget(host, unit)
+    node_account.forget(host, unit)
     return gone
 
 

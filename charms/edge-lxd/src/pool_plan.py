@@ -12,7 +12,8 @@ import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-OWNER = "user.edge.owner"
+from edgecloud.lxd_member.nodes import OWNER
+
 SLOT = "user.edge.slot"
 ADDRESS = "user.edge.address"
 MADE_OF = "user.edge.made-of"

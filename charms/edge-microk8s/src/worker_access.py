@@ -77,12 +77,7 @@ def keep(
 
     Raises access.AccessError.
     """
-    # A hosted node has no agent; it is drained for it.
-    workers = {
-        m.unit: m
-        for m in membership.joined(record)
-        if m.role == cluster_join.WORKER and cluster_join.owner(m.unit) == m.unit
-    }
+    workers = {m.unit: m for m in membership.joined(record) if m.role == cluster_join.WORKER}
     kept: dict[str, handouts.Handout] = {}
     for handout in members.my_acts().accesses:
         if handout.unit in workers:

@@ -81,6 +81,7 @@ def settings(
         slots=options.slots,
         apt=options.apt,
         metered=options.metered,
+        lxd=(who.lxd.node or "") if who.lxd else "",
         lamp=options.lamp,
         unit=unit,
     )

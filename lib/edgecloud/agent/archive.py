@@ -13,7 +13,7 @@ import marshal
 import pathlib
 import zipfile
 
-PACKAGES = ("agent", "host", "metrics", "rollout")
+PACKAGES = ("agent", "host", "lxd", "lxd_member", "metrics", "rollout")
 """The parts of the shared package that the agent is made of."""
 
 _SHEBANG = b"#!/usr/bin/python3\n"

@@ -50,6 +50,10 @@ def perform(context: Context, effect: Effect) -> None:
     """Carry an effect out; raise :class:`EffectError` if it does not succeed."""
     try:
         _DO[effect](context)
+        if context.work.hosts and context.settings.lxd:
+            from edgecloud.agent import lxd_host  # Few machines host others.
+
+            lxd_host.perform(context, effect)
     except Failures as e:
         raise EffectError(str(e)) from e
 
@@ -91,11 +95,15 @@ def _await_api(context: Context, limit_s: float = _API_S) -> None:
 
 
 def _cordon(context: Context) -> None:
+    if not context.settings.node:
+        return
     _await_api(context)
     kube.cordon(context.machine, context.settings, context.node.owner)
 
 
 def _drain(context: Context) -> None:
+    if not context.settings.node:
+        return
     _await_api(context)
     draining.drain(context.machine, context.settings, context.plan.drain)
 
@@ -160,6 +168,8 @@ def _kubernetes_problem(context: Context) -> str:
 
 
 def _uncordon(context: Context) -> None:
+    if not context.settings.node:
+        return
     _await_api(context, context.plan.deadlines.uncordon_s)
     kube.uncordon(context.machine, context.settings, context.node.owner)
 

@@ -38,6 +38,8 @@ class Settings:
     ``options``; Ubuntu's own snapshots where nothing is said."""
     metered: bool = False
     """Whether what this machine fetches costs somebody money, whatever its own file says."""
+    lxd: str = ""
+    """Its name as a member of LXD; empty if it is none."""
     lamp: str = ""
     """The LED that blinks when the agent is at its wit's end."""
 

@@ -134,10 +134,15 @@ class JoinerEnd:
         """Return the offers to join again that others made for this unit."""
         return tuple(sorted(mine for said in self._said().values() for mine in said.ways_back))
 
-    def access(self) -> handouts.Handout | None:
-        """Return where this worker finds its token for draining itself."""
+    def access(self, hosted: str = "") -> handouts.Handout | None:
+        """Return where a worker's token for draining it is found.
+
+        Args:
+            hosted: the node's name within this unit; empty for the unit itself.
+        """
+        me = hosted_name(self._charm.unit.name, hosted) if hosted else self._charm.unit.name
         steward = self._said().get(self.record().steward or "", MemberReport())
-        return next(iter(steward.accesses), None)
+        return next((each for each in steward.accesses if each.unit == me), None)
 
     def _said(self) -> dict[str, MemberReport]:
         """Return what every control plane in sight did, of what it made only this unit's."""
@@ -253,12 +258,17 @@ class MemberEnd:
     ) -> handouts.Handout | None:
         """Put something into a secret that one unit may read, anew if there is one already.
 
-        None if the unit is not related any more.
+        That of a hosted node is for the unit that hosts it. None if the unit is not related any more.
         """
         label = _label(unit, what)
         description = f"For {unit} alone: its {what.replace('-', ' ')}."
         id = handouts.give(
-            self._charm, self._relations(), unit, content, label=label, description=description
+            self._charm,
+            self._relations(),
+            owner(unit),
+            content,
+            label=label,
+            description=description,
         )
         return handouts.Handout(unit, id, until) if id else None
 
@@ -333,7 +343,7 @@ def _share_of(report: MemberReport, units: Collection[str]) -> MemberReport:
         report,
         offers=tuple(sorted(offer for offer in report.offers if owner(offer.unit) in units)),
         ways_back=tuple(sorted(each for each in report.ways_back if each.unit in units)),
-        accesses=tuple(sorted(each for each in report.accesses if each.unit in units)),
+        accesses=tuple(sorted(each for each in report.accesses if owner(each.unit) in units)),
     )
 
 

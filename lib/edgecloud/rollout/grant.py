@@ -39,7 +39,7 @@ def shared_blockers(account: Account, name: str, step: route.Step, *, back: bool
     """Return what stands against one node because of the others; once for all who are alike."""
     member, site = account.site.rollout.members[name], account.site
     is_apart = name in account.voters or name in account.taken or name == site.sight.leader
-    if back or is_apart or member.coordinator:
+    if back or is_apart or member.coordinator or member.lxd:
         return _shared(account, name, step, back=back)
     kind = (member.domain, member.role, availability.minor_of(site, name), step.index)
     found = account.alike.get(kind)
@@ -53,6 +53,7 @@ def _shared(account: Account, name: str, step: route.Step, *, back: bool) -> lis
         budget_blocker(account, name),
         domain_blocker(account, name),
         quorum_blocker(account, name),
+        lxd_blocker(account, name, step),
         order_blocker(account, name, step, back=back),
         skew_blocker(account, name, step, back=back),
     )
@@ -119,6 +120,19 @@ def quorum_blocker(account: Account, name: str) -> str:
     if len(left) >= availability.majority(len(voters)):
         return ""
     return f"only {len(left)} of {len(voters)} voters would be left"
+
+
+def lxd_blocker(account: Account, name: str, step: route.Step) -> str:
+    """Return whether another member of LXD is out of service: they reboot one at a time.
+
+    Two that are restored at the same time may leave copies of an instance that are neither here
+    nor there; and which members vote is nothing that a plan could know.
+    """
+    members = account.site.rollout.members
+    if name in account.taken or not (step.reboots and members[name].lxd):
+        return ""
+    out = [other for other in account.taken if members[other].lxd]
+    return f"LXD: {availability.few(out)} out of service" if out else ""
 
 
 def order_blocker(account: Account, name: str, step: route.Step, *, back: bool) -> str:

@@ -41,8 +41,12 @@ def uncordon(node: Node, outcome: State, reason: str = "") -> Node:
 
 
 def must_uncordon(node: Node) -> bool:
-    """Return whether something of ours is on the node; what others put there stays."""
-    return node.cordon is state.Cordon.OURS or node.isolated
+    """Return whether something of ours is on the node; what others put there stays.
+
+    A member of LXD may be out of service, and its nodes cordoned, though its own node is theirs.
+    """
+    is_member_out = bool(node.work and node.work.hosts) and node.cordon is state.Cordon.THEIRS
+    return node.cordon is state.Cordon.OURS or node.isolated or is_member_out
 
 
 def arrive(node: Node) -> Node:

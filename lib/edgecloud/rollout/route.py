@@ -31,6 +31,9 @@ class Kind(str, enum.Enum):
     SNAPS = "snaps"
 
 
+_REBOOTING = frozenset({Kind.OS, Kind.FIRMWARE})
+
+
 @dataclass(frozen=True)
 class Step:
     """One kind of change on all the nodes that it concerns."""
@@ -45,6 +48,11 @@ class Step:
     def part(self) -> str:
         """The name of the step in orders and reports."""
         return f"{self.kind.value}/{self.version}" if self.version else self.kind.value
+
+    @property
+    def reboots(self) -> bool:
+        """Whether each machine reboots in it."""
+        return self.kind in _REBOOTING
 
     @property
     def together(self) -> bool:
@@ -66,6 +74,8 @@ class Work:
     version: str = ""
     reboots: bool = False
     cordons: bool = True
+    hosts: bool = False
+    """Whether it is a member of LXD that reboots, with all that lives there."""
     voter: bool = False
     rollback: str = "revert"
     on_block: str = "wait"
@@ -145,6 +155,7 @@ def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) ->
     """Return what a step means for one member of a wave."""
     kind = Kind(part.partition("/")[0])
     version = part.partition("/")[2]
+    reboots = kind in _REBOOTING
     return Work(
         plan_id=accepted.id,
         generation=accepted.generation,
@@ -153,8 +164,10 @@ def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) ->
         part=part,
         target=_target(accepted, kind, version, member.arch),
         version=version,
-        reboots=kind in (Kind.OS, Kind.FIRMWARE),
-        cordons=kind in (Kind.OS, Kind.FIRMWARE, Kind.KUBERNETES) and bool(member.version),
+        reboots=reboots,
+        cordons=(reboots and (member.lxd or bool(member.version)))
+        or (kind is Kind.KUBERNETES and bool(member.version)),
+        hosts=reboots and member.lxd,
         voter=member.voter,
         rollback=rollback_kind(accepted, kind, member),
         on_block=accepted.drain.on_block,

@@ -9,6 +9,7 @@ from edgecloud.agent import kube
 from edgecloud.host import rejoin_offer
 from edgecloud.rollout import audit, state
 from edgelab import pi
+from tests.agent import cuts
 
 State = state.State
 
@@ -31,24 +32,10 @@ WITH_SLOTS = {State.REBOOTING, State.COMMITTING}
 WITHOUT_CUT = {State.IDLE, State.DONE, State.SKIPPED, State.FAILED_SAFE, State.REGRESSED}
 
 
-class Cut(BaseException):
-    """Power went at a boundary of the agent."""
-
-
-def boundaries(states):
-    """Return what the table says can be interrupted in these states."""
-    found = [f"{when} writing {each.value}" for each in states for when in ("before", "after")]
-    for each in states:
-        effect = state.EFFECTS.get(each)
-        if effect:
-            found += [f"{when} {effect.value} in {each.value}" for when in ("before", "after")]
-    return found
-
-
 CASES = [
-    *(("good", name) for name in boundaries(FORWARD)),
-    *(("bad", name) for name in boundaries(BACK)),
-    *(("lost", name) for name in boundaries(LOST)),
+    *(("good", name) for name in cuts.boundaries(FORWARD)),
+    *(("bad", name) for name in cuts.boundaries(BACK)),
+    *(("lost", name) for name in cuts.boundaries(LOST)),
 ]
 
 
@@ -141,11 +128,8 @@ def prepare(site, at, kind):
 
 
 def cut_at(site, at, boundary):
-    def pull(name):
-        if name == boundary:
-            raise Cut
-
-    with pytest.raises(Cut):
+    pull = cuts.pulling(boundary)
+    with pytest.raises(cuts.Cut):
         site.upgrade(at, boundary=pull)
         for _ in range(12):
             site.wait(60)

@@ -7,10 +7,10 @@ import lxd_site
 import pool_site
 import pytest
 
-import guest_host
 import pool_plan
 import pools
 from edgecloud.lxd import events, instances, profiles, storage
+from edgecloud.lxd_member import guest_host
 
 FIRST, SECOND, THIRD = (f"edge-lxd-0-{slot}a" for slot in (1, 2, 3))
 

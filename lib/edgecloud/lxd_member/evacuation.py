@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgecloud.host import failures
-from edgecloud.lxd import client, cluster, instances
+from edgecloud.lxd import client, cluster, errors, instances
 
 HERE = "auto"
 """What each instance says for itself."""
 
+STOP = "stop"
+"""Nothing is moved: what runs here is stopped, and starts again here."""
+
 RAN = "user.edge-lxd.ran-on"
 """Where an instance ran when its member was to be evacuated."""
+
+_STOP_S = 120.0
+_STOP_ORDER = "boot.stop.priority"
+_START_ORDER = "boot.autostart.priority"
 
 
 class EvacuationError(failures.WorkloadError):
@@ -52,6 +59,34 @@ def restore(lxd: client.Client, member: str) -> bool:
     return True
 
 
+def stop(lxd: client.Client, member: str) -> bool:
+    """Have nothing run on a machine that has no others, in order. Return whether anything did."""
+    _note_running(lxd, member)
+    found = [one for one in _on(lxd, member, _STOP_ORDER) if one.running]
+    for one in found:
+        _stop(lxd.in_project(one.project), one.name)
+    return bool(found)
+
+
+def start(lxd: client.Client, member: str) -> bool:
+    """Have those run that :func:`stop` stopped. Return whether any did not."""
+    return _start_noted(lxd, member)
+
+
+def _stop(lxd: client.Client, name: str) -> None:
+    try:
+        instances.ensure_stopped(lxd, name, timeout_s=_STOP_S)
+    except errors.LxdError:
+        # The machine's own shutdown would do no better.
+        instances.ensure_stopped(lxd, name, force=True)
+
+
+def _on(lxd: client.Client, member: str, order: str) -> list[instances.Instance]:
+    """Return the instances on a member, those of the highest priority first."""
+    found = [one for one in instances.of_all_projects(lxd) if one.member == member]
+    return sorted(found, key=lambda one: -int(one.expanded_config.get(order) or 0))
+
+
 def _note_running(lxd: client.Client, member: str) -> None:
     """Note in each instance that it ran here: one that LXD stopped as it died, it forgets."""
     for one in instances.of_all_projects(lxd):
@@ -62,8 +97,8 @@ def _note_running(lxd: client.Client, member: str) -> None:
 def _start_noted(lxd: client.Client, member: str) -> bool:
     """Have those run that ran here before. Return whether any did not."""
     started = False
-    for one in instances.of_all_projects(lxd):
-        if one.config.get(RAN) == member and one.member == member:
+    for one in _on(lxd, member, _START_ORDER):
+        if one.config.get(RAN) == member:
             inside = lxd.in_project(one.project)
             started = instances.ensure_running(inside, one.name) or started
             instances.ensure_keys(inside, one.name, {RAN: None}, {})

@@ -1,0 +1,1 @@
+"""What charm and agent both know of a machine that is an LXD member and hosts instances."""
