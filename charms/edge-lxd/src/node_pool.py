@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-
 import hosted_node
 import hosting
 import pool_plan

@@ -258,7 +258,7 @@ class MemberEnd:
     ) -> handouts.Handout | None:
         """Put something into a secret that one unit may read, anew if there is one already.
 
-        That of a hosted node is for the unit that hosts it. None if the unit is not related any more.
+        That of a hosted node is for the unit that hosts it. None if that is not related any more.
         """
         label = _label(unit, what)
         description = f"For {unit} alone: its {what.replace('-', ' ')}."

@@ -1,4 +1,4 @@
-"""Kubernetes nodes that live in instances of this machine, as whoever looks after it finds them."""
+"""Kubernetes nodes that live in instances of this machine, for whoever looks after it."""
 
 from __future__ import annotations
 

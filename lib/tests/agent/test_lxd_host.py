@@ -68,7 +68,8 @@ def test_given_pods_on_a_node_here_when_drained_then_they_were_evicted_before_lx
 
     calls = [(call.machine, call.argv) for call in hosting.site.world.calls]
     drained = next(i for i, (at, argv) in enumerate(calls) if at == "1" and "drain" in argv)
-    evacuated = next(i for i, (_, argv) in enumerate(calls) if argv[-1].endswith(f"{MEMBER}/state"))
+    path = f"{MEMBER}/state"
+    evacuated = next(i for i, (_, argv) in enumerate(calls) if argv[-1].endswith(path))
     assert drained < evacuated
 
 
@@ -158,7 +159,7 @@ def test_given_a_member_evacuated_by_somebody_when_it_rebooted_then_it_stays_eva
 def test_given_a_node_cordoned_by_somebody_when_the_member_rebooted_then_it_stays_cordoned(
     hosting,
 ):
-    kubectl.cordon(hosting.site.host(0), "/var/snap/microk8s/current/credentials/client.config", NODE)
+    kubectl.cordon(hosting.site.host(INSIDE), nodes.KUBECONFIG, NODE)
 
     assert hosting.upgrade().state is State.DONE
 

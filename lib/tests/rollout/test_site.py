@@ -10,6 +10,7 @@ from tests.rollout import sites
 Verb, Status, Phase = messages.Verb, messages.Status, ledger.Phase
 THREE = sites.frozen(sites.planes("a", "b", "c"))
 ALL = frozenset(THREE)
+STAMP = "20250201T000000Z"
 
 
 class Scene:
@@ -388,3 +389,30 @@ def test_given_nothing_known_of_the_cluster_when_a_wave_goes_back_then_only_with
     scene.sight = replace(scene.sight, blind=True, voters=frozenset(), answering=frozenset())
 
     assert scene.decide().granted == ("b",)
+
+
+SYSTEM = {"os": {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}}
+
+
+def machines(*, lxd):
+    """Machines without Kubernetes, three of which may be out of service at a time."""
+    found = sites.frozen(sites.workers("m", "n", "o", version="", lxd=lxd))
+    canary = {"name": "canary", "size": "3"}
+    scene = Scene(found, targets=SYSTEM, canary=canary, limits={"max-unavailable": "3"})
+    scene.all_wait()
+    return scene
+
+
+def test_given_leave_for_three_when_members_of_lxd_reboot_then_one_goes_at_a_time():
+    assert len(granted(machines(lxd=False))) > 1
+    scene = machines(lxd=True)
+
+    assert granted(scene) == ["m"]
+    assert scene.decide().waiting["n"] == ("LXD: m out of service",)
+
+
+def test_given_a_member_of_lxd_that_is_away_when_others_would_reboot_then_none_does():
+    scene = machines(lxd=True)
+    scene.sight = replace(scene.sight, unready=frozenset({"m"}))
+
+    assert scene.decide().granted == ()

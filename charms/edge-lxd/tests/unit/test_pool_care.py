@@ -11,6 +11,7 @@ import node_image
 import pool_care
 import pools
 from edgecloud import testing as relations
+from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
 from edgecloud.lxd import images, instances, profiles
 
@@ -179,3 +180,19 @@ def test_given_no_root_disk_in_the_default_profile_when_ground_is_looked_for_the
 ):
     with pytest.raises(pools.PoolError, match="no root disk or no network yet"):
         pools.ground(pis.api(0))
+
+
+def test_given_an_agent_that_disturbs_the_machine_when_reconciled_then_a_stopped_node_stays_so(
+    unit, pis
+):
+    pi = unit(0)
+    beside = relations.component_beside(edge_component.Wishes(busy=True))
+    state = grow_pool(pi, pis, OPTIONS)
+    instances.ensure_stopped(pis.api(0), FIRST)
+
+    disturbed = pi.go_on(dataclasses.replace(state, relations={*state.relations, beside}))
+
+    assert not instances.find(pis.api(0), FIRST).running
+    assert "the upgrade agent is at work" in disturbed.unit_status.message
+    pi.go_on(state)
+    assert instances.find(pis.api(0), FIRST).running

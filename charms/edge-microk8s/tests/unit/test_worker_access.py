@@ -144,3 +144,12 @@ def test_given_a_worker_without_its_file_when_asked_then_the_kubelets_cannot_dra
 
     with pytest.raises(kubectl.KubectlError, match="orbidden"):
         kubectl.drain(host, microk8s.KUBELET, "pi-1", 30)
+
+
+def test_given_a_hosted_node_when_kept_then_it_has_an_account_of_its_own(with_worker, members):
+    hosted = dataclasses.replace(WORKER, unit="edge-lxd/0:1a")
+
+    (made,) = keep(with_worker, members, hosted)
+
+    assert made.unit == "edge-lxd/0:1a"
+    assert members.secrets["edge-lxd/0:1a"]

@@ -70,3 +70,11 @@ def test_given_three_upgrades_when_measured_then_the_longest_counts():
     ) for s, to in ((0, "granted"), (span, end)))))  # fmt: skip
 
     assert identity.measured_s(links) == 400
+
+
+def test_given_an_lxd_member_when_settled_then_the_agent_knows_it_by_its_name_there():
+    both, plain = (identity.identify(found, BOARD) for found in ([LXD, PLANE], [PLANE]))
+
+    known = [identity.settings(who, BOARD, NodeOptions(), "edge-node/0") for who in (both, plain)]
+
+    assert [each.lxd for each in known] == ["member-0", ""]
