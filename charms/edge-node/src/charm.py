@@ -89,7 +89,7 @@ class EdgeNodeCharm(ops.CharmBase):
         self._attempt(self._keep_still)
         self._collect()
         if self._outbox.spoke:
-            bell.took(self._host, self._outbox.report)
+            bell.took(self._host, self._outbox.report, self._outbox.state)
 
     def _attempt(self, step: Callable[[], None]) -> None:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -146,11 +146,18 @@ class EdgeNodeCharm(ops.CharmBase):
         self._controller.publish(
             dataclasses.replace(
                 said,
+                doing=self._doing or None,
                 clock=hardware.is_clock_trusted(self._host, settings),
                 foreign=hardware.foreign(self._host) or None,
                 cluster=self._view,
             )
         )
+
+    @property
+    def _doing(self) -> str:
+        """What a disturbed node does now, for those who look at the site's status."""
+        is_disturbed = self._outbox.report.status in messages.DISRUPTED
+        return messages.doing(self._outbox.state) if is_disturbed else ""
 
     def _keep_still(self) -> None:
         """Let no snap move here but by a plan."""

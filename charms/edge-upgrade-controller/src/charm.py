@@ -235,6 +235,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             offered=None if coordination.is_under_way(books) else self._offered,
             obstacle=self._obstacle(books),
             now=self._now,
+            doing=sighting.doing(self._reports),
         )
 
     @property

@@ -21,6 +21,11 @@ def named(reports: Reports) -> dict[str, node_upgrade.NodeReport]:
     return {said.node: said for said in reports.values() if said.node and said.is_understood}
 
 
+def doing(reports: Reports) -> dict[str, str]:
+    """Return what each disturbed node last said that it does, in a word for people."""
+    return {name: said.doing for name, said in named(reports).items() if said.doing}
+
+
 def problems(reports: Reports) -> list[str]:
     """Return what is wrong with the nodes as a set, with the remedy."""
     counts = Counter(said.node for said in reports.values() if said.node)

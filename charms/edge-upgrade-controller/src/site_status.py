@@ -38,6 +38,8 @@ class Facts:
     obstacle: str = ""
     """Why that plan may not begin now."""
     now: int = 0
+    doing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each disturbed node last said that it does."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _ending(rollout: ledger.Rollout) -> str:
 
 
 def place(facts: Facts) -> str:
-    """Return where a rollout stands: ``wave 2/4: 3 of 7 done, pi-5 disrupted (1/1 …)``."""
+    """Return where a rollout stands: ``wave 2/4: 3 of 7 done, pi-5 draining (1/1 …)``."""
     rollout = facts.rollout
     if rollout is None:
         return ""
@@ -127,6 +129,8 @@ def _class(facts: Facts, name: str) -> str:
     report = facts.sight.reports.get(name)
     if report is None:
         return "not heard"
+    if report.status in messages.DISRUPTED and facts.doing.get(name):
+        return facts.doing[name]
     is_begun = report.status is not messages.Status.WAITING
     return report.status.value if is_begun else "granted"
 

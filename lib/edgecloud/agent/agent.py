@@ -181,4 +181,4 @@ class Agent:
         except OSError as e:
             # The journal is what counts; a report that finds no room comes with the next wake-up.
             self.problem = str(e)
-        bell.ring(self.machine, self.settings, report)
+        bell.ring(self.machine, self.settings, report, self.node.state.value)

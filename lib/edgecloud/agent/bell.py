@@ -1,7 +1,8 @@
 """Have the charm on this machine run when what it has to say of this node has changed.
 
-Hooks are dear on a small machine, so only what a coordinator would decide otherwise for rings: the
-class of the state, not each state, and never how much time has passed.
+Hooks are dear on a small machine, so only what a coordinator would decide otherwise for rings, and
+what an operator waits to see of a disturbed node, in a few words: not each state, and never how
+much time has passed.
 """
 
 from __future__ import annotations
@@ -24,18 +25,24 @@ FIRST_S, LONGEST_S = 60, 1800
 _NEWS = ("status", "digest", "part", "seen", "ready", "version", "vetoed", "reason")
 
 
-def news(report: messages.Report) -> str:
-    """Return a text that differs exactly when a report is worth a hook."""
+def news(report: messages.Report, state: str = "") -> str:
+    """Return a text that differs exactly when a report, made in a state, is worth a hook."""
     said = messages.write(report)
-    return json.dumps({name: said.get(name) for name in _NEWS}, sort_keys=True)
+    doing = messages.doing(state) if report.status in messages.DISRUPTED else ""
+    return json.dumps({**{name: said.get(name) for name in _NEWS}, "doing": doing}, sort_keys=True)
 
 
-def ring(machine: host.Host, settings: machine_settings.Settings, report: messages.Report) -> bool:
+def ring(
+    machine: host.Host,
+    settings: machine_settings.Settings,
+    report: messages.Report,
+    state: str = "",
+) -> bool:
     """Ask Juju's agent for a hook if there is news that nobody took. Return whether it was asked.
 
     That it cannot be asked, as while the uplink is cut, stops nothing: the same is tried again.
     """
-    text, now = news(report), machine.now()
+    text, now = news(report, state), machine.now()
     if not settings.unit or text == files.read(machine, TOLD).strip():
         return False
     last = files.read_state(machine, RUNG)
@@ -51,6 +58,6 @@ def ring(machine: host.Host, settings: machine_settings.Settings, report: messag
     return True
 
 
-def took(machine: host.Host, report: messages.Report) -> None:
+def took(machine: host.Host, report: messages.Report, state: str = "") -> None:
     """Note that the charm has published this report."""
-    machine.write(TOLD, news(report) + "\n", mode=0o600)
+    machine.write(TOLD, news(report, state) + "\n", mode=0o600)

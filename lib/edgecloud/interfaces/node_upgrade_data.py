@@ -75,6 +75,8 @@ class NodeReport:
     machine: Machine | None = None
     status: str | None = None
     """The class of its state, such as ``waiting`` or ``disrupted``."""
+    doing: str | None = None
+    """What it does while it is disturbed, such as ``draining``: a word for people to read."""
     digest: str | None = None
     """Of the plan that the status is about."""
     part: str | None = None

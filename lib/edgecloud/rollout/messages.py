@@ -48,6 +48,28 @@ class Status(str, enum.Enum):
 DISRUPTED = frozenset({Status.DISRUPTED, Status.UNCOMMITTED})
 FAILURES = frozenset({Status.FAILED, Status.REGRESSED, Status.ROLLED_BACK, Status.QUARANTINED})
 SETTLED = frozenset({Status.DONE, Status.SKIPPED}) | FAILURES
+_DOING: Mapping[str, str] = {
+    "granted": "draining",
+    "cordoning": "draining",
+    "draining": "draining",
+    "backing-up": "upgrading",
+    "applying": "upgrading",
+    "rebooting": "rebooting",
+    "validating": "validating",
+    "committing": "validating",
+    "uncordoning": "uncordoning",
+    "rolling-back": "going back",
+    "rollback-validating": "going back",
+    "quarantined": "going back",
+}
+
+
+def doing(state: str) -> str:
+    """Return what a disturbed node does in a state, in a word for people; empty if nothing.
+
+    There are fewer of these words than states, because each of them is worth a hook.
+    """
+    return _DOING.get(state, "")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from edgecloud.agent import bell, settings
-from edgecloud.rollout import messages
+from edgecloud.rollout import messages, state
 from edgelab import pi
 
 UNIT = "edge-node/0"
@@ -54,6 +54,36 @@ def test_given_something_else_when_rung_then_the_charm_runs(world, host, change)
     bell.ring(host, PLACE, dataclasses.replace(NEWS, **change))
 
     assert hooks(world) == [(UNIT, "update-status")]
+
+
+DISTURBED = dataclasses.replace(NEWS, status=messages.Status.DISRUPTED)
+
+
+@pytest.mark.parametrize(
+    ("report", "before", "after", "rings"),
+    [
+        (DISTURBED, "cordoning", "draining", False),
+        (DISTURBED, "draining", "applying", True),
+        (DISTURBED, "applying", "rolling-back", True),
+        (NEWS, "granted", "applying", False),
+    ],
+)
+def test_given_a_disturbed_node_when_it_does_something_else_then_that_is_news_in_a_few_words(
+    world, host, report, before, after, rings
+):
+    bell.took(host, report, before)
+
+    assert bell.ring(host, PLACE, report, after) is rings
+
+
+def test_given_the_states_that_disturb_when_named_then_each_has_a_word_and_no_other():
+    disturbing = {
+        each.value
+        for each in state.State
+        if state.status(state.Node("a", state=each)) in messages.DISRUPTED
+    }
+
+    assert {each.value for each in state.State if messages.doing(each.value)} == disturbing
 
 
 def test_given_a_charm_that_never_runs_when_rung_each_minute_then_it_is_asked_ever_less(

@@ -84,12 +84,12 @@ class Node:
         self.controller = dataclasses.replace(self.controller, remote_app_data=encoded(said))
         return self
 
-    def reports(self, status, **fields):
+    def reports(self, status, state="", **fields):
         """Let the agent have said something."""
         report = messages.Report(
             messages.Status(status), self.accepted.digest, "kubernetes/1.36", **fields
         )
-        exchange.write_outbox(self.host, report, state=status)
+        exchange.write_outbox(self.host, report, state=state or status)
         return self
 
     def event(self, name="update_status"):

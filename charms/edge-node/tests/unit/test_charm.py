@@ -122,6 +122,18 @@ def test_given_a_report_when_published_then_the_bell_need_not_ring_for_it_again(
     ))  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "doing"),
+    [("disrupted", "draining", '"draining"'), ("waiting", "waiting", None)],
+)
+def test_given_a_disturbed_node_when_published_then_it_says_what_it_does(
+    node, status, state, doing
+):
+    node.runs(WORKER).reports(status, state=state).event()
+
+    assert node.controller.local_unit_data.get("doing") == doing
+
+
 def test_given_the_same_facts_when_run_again_then_the_controller_is_not_woken(node):
     node.runs(WORKER).reports("waiting").order("prepare").event()
     before = dict(node.controller.local_unit_data)

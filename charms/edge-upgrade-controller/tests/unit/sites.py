@@ -130,6 +130,7 @@ class Site:
         self.view = True
         self.foreign = None
         self.slips = True
+        self.doing = {}
         self.peers = testing.PeerRelation("coordinators")
         self.nodes = testing.Relation("nodes", remote_app_name="edge-node")
         self.config = {}
@@ -154,6 +155,8 @@ class Site:
         said = actor.says()
         if actor.machine.role == "control-plane" and self.view and actor.heard:
             said = dataclasses.replace(said, cluster=self.seen())
+        if actor.name in self.doing:
+            said = dataclasses.replace(said, status="disrupted", doing=self.doing[actor.name])
         return dataclasses.replace(said, foreign=self.foreign, slips=self.slips)
 
     def seen(self):

@@ -293,6 +293,18 @@ def test_given_a_granted_node_when_asked_then_the_status_names_plan_step_and_gra
     assert lines[2].split() == ["pi-0", "granted,", "1.34.2"]
 
 
+def test_given_a_disturbed_node_when_asked_then_the_status_says_what_it_does(site):
+    site.start()
+    site.round()
+    assert site.granted() == ["pi-0"]
+    site.doing["pi-0"] = "draining"
+
+    line = site.event().status.message
+
+    assert line == "canary: 0 of 1 done, pi-0 draining (1/1 unavailable)"
+    assert "pi-0             draining, 1.34.2" in site.act("status")["status"]
+
+
 def test_given_a_failed_node_when_tried_again_then_it_goes_through(site):
     site.actors["pi-1"].broken = True
     site.start(
