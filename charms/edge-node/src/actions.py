@@ -20,6 +20,7 @@ from machine_facts import STATE
 REPORT = f"{STATE}/support.json"
 
 _LINKS = 60
+_ENDS = frozenset(each.value for each in state.RESTING) - {"idle"}
 _JOURNAL_S = 30
 _SECRET = re.compile(
     r"""(?i)((?:token|password|secret)["']?\s*[=:]\s*["']?[^\s"',]+|\b[0-9a-f]{32,}\b"""
@@ -61,6 +62,7 @@ def facts(host: machines.Host) -> dict[str, Any]:
         "step": node.work.part if node.work else "none",
         "target": node.target or "none",
         "reason": node.reason or "none",
+        "last-end": _last_end(links),
         "failed-before": list(node.burnt),
         "vetoed": files.read(host, paths.VETO).strip() or "no",
         "required-checks-that-fail": dict(verdict.failed),
@@ -68,6 +70,15 @@ def facts(host: machines.Host) -> dict[str, Any]:
         "audit": f"link {bad} does not hold" if bad else f"{len(links)} links hold",
         "program": "another than this charm's" if program.is_outdated(host) else "this charm's",
     }
+
+
+def _last_end(links: Sequence[audit.Record]) -> str:
+    """Return how the last upgrade here ended; what a node is now no longer says that."""
+    for link in reversed(links):
+        if link.entry.get("to") in _ENDS:
+            why = link.entry.get("reason")
+            return f"{link.entry['to']}: {why}" if why else str(link.entry["to"])
+    return "none"
 
 
 def veto(context: Context) -> Results:

@@ -47,6 +47,8 @@ class Books:
     tally: tuple[tuple[str, int], ...] = ()
     """How many records there ever were of each order, and of each status that a node came to:
     the chain is cut at its old end, and counters must not be."""
+    whys: tuple[tuple[str, str], ...] = ()
+    """Why nodes failed, or were left out, as they said it then; what they say now is newer."""
     finished: tuple[str, ...] = ()
     """The plans that were carried out, newest last; others may depend on them."""
     leader: str = ""
@@ -64,6 +66,7 @@ def read(bag: Mapping[str, str]) -> Books:
         source=bag.get("source", ""),
         chain=chain,
         tally=tuple(sorted(json.loads(bag.get("tally") or "{}").items())),
+        whys=tuple(sorted(json.loads(bag.get("whys") or "{}").items())),
         finished=tuple(json.loads(bag.get("finished") or "[]")),
         leader=bag.get("leader", ""),
         rehearsed=_rehearsed(bag.get("rehearsed", "")),
@@ -89,6 +92,7 @@ def write(books: Books) -> dict[str, str]:
         "source": books.source,
         "chain": _text([[getattr(link, name) for name in _LINK] for link in books.chain]),
         "tally": _text(dict(books.tally)) if books.tally else "",
+        "whys": _text(dict(books.whys)) if books.whys else "",
         "finished": _text(books.finished),
         "leader": books.leader,
         "rehearsed": _text(asdict(books.rehearsed)) if books.rehearsed else "",

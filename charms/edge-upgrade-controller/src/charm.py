@@ -236,6 +236,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             obstacle=self._obstacle(books),
             now=self._now,
             doing=sighting.doing(self._reports),
+            whys=dict(decided.books.whys),
         )
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import books as site_books
 from edgecloud.interfaces import node_upgrade
-from edgecloud.rollout import audit, intent, inventory, ledger, plan, site, wake
+from edgecloud.rollout import audit, intent, inventory, ledger, messages, plan, site, wake
 
 Books = site_books.Books
 Phase = ledger.Phase
@@ -72,7 +72,7 @@ def accept(books: Books, accepted: plan.Plan, members: inventory.Inventory, now:
     }
     signature = accepted.signature.value if accepted.signature else ""
     noted = site_books.note(books, [cause], now)
-    return replace(noted, rollout=rollout, accepted=accepted, signature=signature)
+    return replace(noted, rollout=rollout, accepted=accepted, signature=signature, whys=())
 
 
 def _rehearsal(books: Books, accepted: plan.Plan) -> intent.Rehearsal | None:
@@ -123,8 +123,21 @@ def decide(books: Books, sight: ledger.Sight, now: int) -> Decided:
         *_heard(before, found.rollout, sight),
         *audit.site_transitions(before, found.rollout),
     ]
-    after = replace(site_books.note(books, entries, now), rollout=found.rollout)
+    whys = _whys(books, found.rollout, sight)
+    after = replace(site_books.note(books, entries, now), rollout=found.rollout, whys=whys)
     return Decided(_finish(after), found.waiting)
+
+
+def _whys(books: Books, after: ledger.Rollout, sight: ledger.Sight) -> tuple[tuple[str, str], ...]:
+    """Return why each node failed or was skipped, from the moment on at which it said so."""
+    known = dict(books.whys)
+    for name, entry in after.entries.items():
+        report = sight.reports.get(name)
+        if not (entry.failed or entry.skipped):
+            known.pop(name, None)
+        elif report is not None and report.reason and report.status in messages.SETTLED:
+            known[name] = report.reason
+    return tuple(sorted(known.items()))
 
 
 def _heard(
@@ -138,6 +151,7 @@ def _heard(
             "from": before.entries[name].status.value,
             "to": entry.status.value,
             "head": sight.reports[name].head if name in sight.reports else "",
+            "reason": sight.reports[name].reason if name in sight.reports else "",
         }
         for name, entry in after.entries.items()
         if entry.status is not before.entries[name].status

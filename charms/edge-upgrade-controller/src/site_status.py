@@ -40,6 +40,8 @@ class Facts:
     now: int = 0
     doing: Mapping[str, str] = field(default_factory=dict[str, str])
     """What each disturbed node last said that it does."""
+    whys: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Why nodes of the plan failed or were skipped."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _at_rest(facts: Facts) -> Line:
         return Line(ACTIVE, f"{name} can start; {_nodes(facts)}")
     if facts.rollout is None:
         return Line(ACTIVE, f"no plan; {_nodes(facts)}")
-    text = f"{facts.rollout.plan_id} {_ending(facts.rollout)}"
+    text = f"{facts.rollout.plan_id} {_ending(facts)}"
     if facts.rollout.phase in MENDED_BY_OPERATOR:
         return Line(BLOCKED, text)
     return Line(ACTIVE, text)
@@ -92,8 +94,15 @@ def _nodes(facts: Facts) -> str:
     return "1 node" if facts.nodes == 1 else f"{facts.nodes} nodes"
 
 
-def _ending(rollout: ledger.Rollout) -> str:
-    return f"{rollout.phase.value}: {rollout.reason}" if rollout.reason else rollout.phase.value
+def _ending(facts: Facts) -> str:
+    """Return how a rollout ended, and what the first node that failed said of it."""
+    rollout = facts.rollout
+    if rollout is None or not rollout.reason:
+        return rollout.phase.value if rollout else ""
+    failed = (name for name in facts.whys if f"{name} failed" in rollout.reason)
+    first = next(failed, "")
+    why = f" ({facts.whys[first]})" if first else ""
+    return f"{rollout.phase.value}: {rollout.reason}{why}"
 
 
 def place(facts: Facts) -> str:
@@ -102,7 +111,7 @@ def place(facts: Facts) -> str:
     if rollout is None:
         return ""
     if rollout.phase is not Phase.ACTIVE:
-        return f"{rollout.plan_id} {_ending(rollout)}"
+        return f"{rollout.plan_id} {_ending(facts)}"
     names = rollout.waves[rollout.wave]
     done = sum(rollout.entries[name].step > rollout.step for name in names)
     wave = f"wave {rollout.wave}/{len(rollout.waves) - 1}" if rollout.wave else "canary"
@@ -172,6 +181,7 @@ def _row(facts: Facts, name: str, entry: ledger.Entry) -> dict[str, Any]:
         "order": entry.verb.value if entry.verb else "none",
         "marks": [mark for mark in marks if getattr(entry, mark)],
         "waits-for": list(facts.waiting.get(name, ())),
+        "why": facts.whys.get(name, ""),
         "says": report.reason if report else "",
     }
 
@@ -187,5 +197,7 @@ def as_text(found: Mapping[str, Any]) -> str:
         words = [row["status"], row["version"], *row["marks"]]
         lines.append(f"{name:<16} {', '.join(word for word in words if word)}")
         lines += [f"{'':<16}   waits: {reason}" for reason in row["waits-for"]]
-        lines += [f"{'':<16}   says: {row['says']}"] if row["says"] else []
+        lines += [f"{'':<16}   because: {row['why']}"] if row["why"] else []
+        says = row["says"] if row["says"] != row["why"] else ""
+        lines += [f"{'':<16}   says: {says}"] if says else []
     return "\n".join(lines)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import actions
-from edgecloud.agent import exchange, heal, healing
+from edgecloud.agent import exchange, heal, healing, journal
 from edgecloud.agent import paths as agent_paths
 from edgecloud.host import files
-from edgecloud.rollout import messages
+from edgecloud.rollout import messages, state
 from edgelab import pi
 
 TOKEN = "d2f0a1b3c4e5968778695a4b3c2d1e0f"
@@ -34,6 +34,20 @@ def test_given_a_resting_node_when_asked_for_text_then_each_line_is_one_fact(rea
     lines = ready.act("node-status", format="text")["status"].splitlines()
 
     assert any(line.split() == ["state", "idle"] for line in lines)
+
+
+def test_given_an_upgrade_that_was_taken_back_when_asked_then_it_says_how_that_ended(ready):
+    said = json.loads(ready.act("node-status", format="json")["status"])
+    lines = journal.Journal(ready.host)
+    back = state.Node("pi-0", state=state.State.ROLLED_BACK, reason="the node is not ready")
+    lines.append(1, back, "done: validate")
+    lines.append(2, state.Node("pi-0"), "order")
+
+    after = json.loads(ready.act("node-status", format="json")["status"])
+
+    assert said["last-end"] == "none"
+    assert (after["state"], after["reason"]) == ("idle", "none")
+    assert after["last-end"] == "rolled-back: the node is not ready"
 
 
 def test_given_a_veto_when_given_and_taken_back_then_the_agent_sees_both(ready):

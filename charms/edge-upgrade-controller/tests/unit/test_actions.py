@@ -305,6 +305,33 @@ def test_given_a_disturbed_node_when_asked_then_the_status_says_what_it_does(sit
     assert "pi-0             draining, 1.34.2" in site.act("status")["status"]
 
 
+def test_given_a_node_that_failed_when_all_is_over_then_the_status_still_says_why(site):
+    site.actors["pi-0"].broken = True
+    site.start()
+    site.rounds()
+    site.round()
+
+    said = site.act("status")["status"].splitlines()
+
+    assert said[0] == ("k8s-135 held: pi-0 failed, and the plan allows none (kubelet is not well)")
+    assert site.status.message == said[0]
+    assert [line.strip() for line in said[2:4]] == [
+        "pi-0             idle, 1.34.2, failed",
+        "because: kubelet is not well",
+    ]
+    assert len(said) == 6
+
+
+def test_given_a_node_that_failed_when_another_plan_begins_then_the_reason_goes(site):
+    site.actors["pi-0"].broken = True
+    site.start()
+    site.rounds()
+
+    site.start(generation=2)
+
+    assert "because" not in site.act("status")["status"]
+
+
 def test_given_a_failed_node_when_tried_again_then_it_goes_through(site):
     site.actors["pi-1"].broken = True
     site.start(
