@@ -151,4 +151,4 @@ class Monitor:
 
     def verdict(self, gate, **changes):
         access = dataclasses.replace(self.access, **changes)
-        return gates.ask(access, [gate], int(time.time()))[gate.name]
+        return gates.ask(access, [gate], int(time.time()))[gate.name].verdict

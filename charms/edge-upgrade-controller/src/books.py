@@ -48,7 +48,7 @@ class Books:
     """How many records there ever were of each order, and of each status that a node came to:
     the chain is cut at its old end, and counters must not be."""
     whys: tuple[tuple[str, str], ...] = ()
-    """Why nodes failed, or were left out, as they said it then; what they say now is newer."""
+    """Why nodes failed or were left out, or a gate ended the plan, as was said then."""
     finished: tuple[str, ...] = ()
     """The plans that were carried out, newest last; others may depend on them."""
     leader: str = ""

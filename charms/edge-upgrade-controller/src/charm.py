@@ -40,7 +40,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         self._refusal = ""
         self._trusts_source = True
         self._written: site_books.Books | None = None
-        self._verdicts: dict[str, ledger.Verdict] | None = None
+        self._answers: dict[str, gates.Answer] | None = None
         self._excused: tuple[health_gate.Disturbance, ...] = ()
 
         for event in (
@@ -101,7 +101,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         led = coordination.lead(books, self.unit.name, self._now)
         led = coordination.outrank(led, self._reports, self._now)
         sight = self._look(led)
-        decided = coordination.decide(led, sight, self._now)
+        decided = coordination.decide(led, sight, self._now, self._said)
         self._write(self._with_source(decided.books))
         self._publish(decided.books)
         self._excuse(decided.books)
@@ -117,10 +117,17 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
     def _look(self, books: site_books.Books) -> ledger.Sight:
         if books.rollout is None or books.accepted is None:
             return ledger.Sight()
-        if self._verdicts is None:  # Asked once in a hook.
+        if self._answers is None:  # Asked once in a hook.
             asked = books.accepted.gates if coordination.may_grant(books) else ()
-            self._verdicts = gates.ask(self._gate.access(), asked, self._now) if asked else {}
-        return sighting.look(self._reports, books.rollout, self._verdicts, self._now)
+            self._answers = gates.ask(self._gate.access(), asked, self._now) if asked else {}
+        verdicts = {name: each.verdict for name, each in self._answers.items()}
+        return sighting.look(self._reports, books.rollout, verdicts, self._now)
+
+    @property
+    def _said(self) -> dict[str, str]:
+        """Why gates do not pass, in words."""
+        answers = (self._answers or {}).items()
+        return {f"gate {name}": each.said for name, each in answers if each.said}
 
     def _write(self, books: site_books.Books) -> None:
         self._written = books
@@ -220,7 +227,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
     def _facts(self) -> site_status.Facts:
         books = self._written or self._books
         sight = self._look(books)
-        decided = coordination.decide(books, sight, self._now)
+        decided = coordination.decide(books, sight, self._now, self._said)
         # Without the leader's pen this is what it would decide: good enough to explain.
         return site_status.Facts(
             is_leader=self.unit.is_leader(),
@@ -237,6 +244,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             now=self._now,
             doing=sighting.doing(self._reports),
             whys=dict(decided.books.whys),
+            said=self._said,
         )
 
     @property

@@ -113,8 +113,17 @@ def change(books: Books, rollout: ledger.Rollout, now: int, *, cause: str) -> Bo
     return replace(site_books.note(books, [asked, *entries], now), rollout=rollout)
 
 
-def decide(books: Books, sight: ledger.Sight, now: int) -> Decided:
-    """Let the core decide, and record what it decided."""
+def decide(
+    books: Books, sight: ledger.Sight, now: int, said: Mapping[str, str] | None = None
+) -> Decided:
+    """Let the core decide, and record what it decided.
+
+    Args:
+        books: as they are.
+        sight: what is seen of the site.
+        now: seconds since 1970 UTC.
+        said: why gates do not pass, by ``gate NAME``: kept if the plan ends by one.
+    """
     before = books.rollout
     if before is None or books.accepted is None:
         return Decided(books, {})
@@ -123,14 +132,18 @@ def decide(books: Books, sight: ledger.Sight, now: int) -> Decided:
         *_heard(before, found.rollout, sight),
         *audit.site_transitions(before, found.rollout),
     ]
-    whys = _whys(books, found.rollout, sight)
+    whys = _whys(books, found.rollout, sight, said or {})
     after = replace(site_books.note(books, entries, now), rollout=found.rollout, whys=whys)
     return Decided(_finish(after), found.waiting)
 
 
-def _whys(books: Books, after: ledger.Rollout, sight: ledger.Sight) -> tuple[tuple[str, str], ...]:
-    """Return why each node failed or was skipped, from the moment on at which it said so."""
+def _whys(
+    books: Books, after: ledger.Rollout, sight: ledger.Sight, said: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return why each node failed or was skipped, and the gate that ended it, as they said it."""
     known = dict(books.whys)
+    if books.rollout is not None and books.rollout.reason != after.reason:
+        known |= {gate: why for gate, why in said.items() if after.reason == f"{gate} failed"}
     for name, entry in after.entries.items():
         report = sight.reports.get(name)
         if not (entry.failed or entry.skipped):

@@ -12,6 +12,7 @@ import math
 import time
 import urllib.parse
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from edgecloud import host as machines
@@ -25,6 +26,15 @@ TYPES = ("alerts", "promql")
 ONE_S = 3
 ALL_S = 9
 FRESH_S = 120
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gate came to, and why, in a few words for people; nothing is decided by the words."""
+
+    verdict: Verdict
+    said: str = ""
 
 
 class GateError(Exception):
@@ -46,17 +56,23 @@ def problems(gates: Iterable[terms.Gate], *, has_monitor: bool) -> list[str]:
 
 def ask(
     access: health_gate.Access | None, gates: Iterable[terms.Gate], now: int
-) -> dict[str, Verdict]:
-    """Return the verdict of each gate; what is not asked in time is an error."""
-    verdicts, end = dict[str, Verdict](), time.monotonic() + ALL_S
-    for gate in gates:
-        verdicts[gate.name] = Verdict.ERROR
-        if access is not None and time.monotonic() < end:
-            try:
-                verdicts[gate.name] = judge(gate, fetch(access, query(gate, access)), now)
-            except GateError:
-                continue
-    return verdicts
+) -> dict[str, Answer]:
+    """Return the answer to each gate; what is not asked in time is an error."""
+    end = time.monotonic() + ALL_S
+    return {gate.name: _asked(access, gate, now, end) for gate in gates}
+
+
+def _asked(access: health_gate.Access | None, gate: terms.Gate, now: int, end: float) -> Answer:
+    if access is None:
+        return Answer(Verdict.ERROR, "the monitor has not said where it is")
+    if time.monotonic() >= end:
+        return Answer(Verdict.ERROR, "there was no time left to ask")
+    try:
+        document = fetch(access, query(gate, access))
+    except GateError as e:
+        return Answer(Verdict.ERROR, str(e))
+    verdict = judge(gate, document, now)
+    return Answer(verdict, _said(gate, document, verdict))
 
 
 def query(gate: terms.Gate, access: health_gate.Access) -> str:
@@ -104,6 +120,31 @@ def judge(gate: terms.Gate, document: Any, now: int) -> Verdict:
             return Verdict.FAIL
         return Verdict.PASS
     return Verdict.PASS if all(values) else Verdict.FAIL
+
+
+def _said(gate: terms.Gate, document: Any, verdict: Verdict) -> str:
+    """Return what an answer that does not pass says: which alerts, or which series are 0."""
+    samples = _samples(document) or []
+    if verdict is Verdict.ERROR:
+        return "the monitor answers what is no answer"
+    if verdict is Verdict.INCONCLUSIVE:
+        return "the answer is old or odd" if samples else "nothing is known"
+    is_alert = gate.type == "alerts"
+    bad = [labels for labels, _, value in samples if _is_bad(labels, value, is_alert=is_alert)]
+    named = sorted({_named(labels) for labels in bad} - {""})
+    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return ", ".join(named[:_SHOWN]) + more
+
+
+def _is_bad(labels: Mapping[str, Any], value: float, *, is_alert: bool) -> bool:
+    return labels.get("alertname", "") != health_gate.HEARTBEAT if is_alert else not value
+
+
+def _named(labels: Mapping[str, Any]) -> str:
+    """Return what a series is of: an alert, and the node that it is about."""
+    where = next((str(labels[key]) for key in ("node", "instance") if labels.get(key)), "")
+    alert = str(labels.get("alertname", ""))
+    return f"{alert} on {where}" if alert and where else alert or where
 
 
 Sample = tuple[Mapping[str, Any], float, float]

@@ -41,7 +41,9 @@ class Facts:
     doing: Mapping[str, str] = field(default_factory=dict[str, str])
     """What each disturbed node last said that it does."""
     whys: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Why nodes of the plan failed or were skipped."""
+    """Why nodes of the plan failed or were skipped, or which gate ended it."""
+    said: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Why gates do not pass now, by ``gate NAME``."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def _doing(facts: Facts, rollout: ledger.Rollout) -> str:
     if not progress.has_canary_passed(rollout) and progress.has_settled(rollout):
         return ", no canary is left: abort it, and start a new generation"
     reason = next((reasons[0] for reasons in facts.waiting.values() if reasons), "")
-    return f", waiting: {reason}" if reason and not rollout.paused else ""
+    why = next((f" ({facts.said[gate]})" for gate in facts.said if f"{gate}:" in reason), "")
+    return f", waiting: {reason}{why}" if reason and not rollout.paused else ""
 
 
 def _class(facts: Facts, name: str) -> str:
@@ -168,6 +171,7 @@ def table(facts: Facts) -> dict[str, Any]:
         "wave": rollout.wave,
         "paused": rollout.paused,
         "gates": {name: verdict.value for name, verdict in facts.sight.gates.items()},
+        "gates-say": {gate.removeprefix("gate "): why for gate, why in facts.said.items()},
         "nodes": {name: _row(facts, name, entry) for name, entry in rollout.entries.items()},
     }
 
@@ -190,9 +194,11 @@ def as_text(found: Mapping[str, Any]) -> str:
     """Return a table as lines for a terminal."""
     lines = [str(found["summary"])]
     if found.get("plan"):
-        gates = [f"gate {name}: {verdict}" for name, verdict in found["gates"].items()]
         step = [f"step {found['step']}"] if found["step"] else []
-        lines.append(", ".join([f"plan {found['plan']} ({found['digest'][:12]})", *step, *gates]))
+        lines.append(", ".join([f"plan {found['plan']} ({found['digest'][:12]})", *step]))
+    for name, verdict in found.get("gates", {}).items():
+        why = found["gates-say"].get(name)
+        lines.append(f"gate {name}: {verdict}" + (f" ({why})" if why else ""))
     for name, row in found["nodes"].items():
         words = [row["status"], row["version"], *row["marks"]]
         lines.append(f"{name:<16} {', '.join(word for word in words if word)}")

@@ -15,13 +15,17 @@ Verdict = ledger.Verdict
 @pytest.fixture
 def gated(site, monkeypatch):
     """A site with a monitor whose verdict the test sets."""
-    said = {"well": Verdict.PASS}
-    monkeypatch.setattr(gates, "ask", lambda access, asked, now: dict(said))
+    said, why = {"well": Verdict.PASS}, {}
+
+    def ask(*_):
+        return {name: gates.Answer(verdict, why.get(name, "")) for name, verdict in said.items()}
+
+    monkeypatch.setattr(gates, "ask", ask)
     source = GateSource(schema=1, url="http://monitor")
     site.more = [
         testing.Relation("health-gate", remote_app_name="monitor", remote_app_data=encoded(source))
     ]
-    site.verdicts = said
+    site.verdicts, site.why = said, why
     return site
 
 
@@ -49,7 +53,23 @@ def test_given_a_gate_that_fails_on_the_way_when_rounds_pass_then_the_plan_is_he
     gated.round().round()
 
     gated.verdicts["well"] = Verdict.FAIL
+    gated.why["well"] = "DiskFull on pi-2"
     gated.rounds()
+    gated.why.clear()
+    gated.event()
 
     assert gated.rollout.phase is ledger.Phase.HELD
     assert gated.rollout.reason == "gate well failed"
+    assert gated.status.message == "k8s-135 held: gate well failed (DiskFull on pi-2)"
+
+
+def test_given_a_gate_that_holds_when_asked_then_the_status_says_why(gated):
+    gated.verdicts["well"] = Verdict.FAIL
+    gated.why["well"] = "DiskFull on pi-2"
+    gated.start(gates=[{**GATE, "when": ["before"]}])
+    gated.round()
+
+    lines = gated.act("status")["status"].splitlines()
+
+    assert lines[0].endswith("waiting: gate well: fail (DiskFull on pi-2)")
+    assert lines[2] == "gate well: fail (DiskFull on pi-2)"

@@ -26,6 +26,10 @@ def vector(*samples):
     return {"status": "success", "data": {"resultType": "vector", "result": found}}
 
 
+def verdicts(*args):
+    return {name: each.verdict for name, each in gates.ask(*args).items()}
+
+
 WATCHDOG = ({"alertname": "Watchdog"}, 0, 1)
 FIRING = ({"alertname": "DiskFull"}, 0, 1)
 
@@ -79,7 +83,30 @@ def test_given_an_answer_when_asked_then_only_a_whole_and_fresh_one_decides(
 ):
     monitor.answer = answer
 
-    assert gates.ask(Access(monitor.url), [gate], NOW) == {gate.name: verdict}
+    assert verdicts(Access(monitor.url), [gate], NOW) == {gate.name: verdict}
+
+
+@pytest.mark.parametrize(
+    ("gate", "answer", "said"),
+    [
+        (ALERTS, vector(WATCHDOG, ({"alertname": "DiskFull", "node": "pi-1"}, 0, 1)),
+         "DiskFull on pi-1"),
+        (ALERTS, vector(*(({"alertname": f"A{n}"}, 0, 1) for n in range(5))),
+         "A0, A1, A2 and 2 more"),
+        (PROMQL, vector(({"node": "pi-1"}, 0, 0), ({"node": "pi-2"}, 0, 1)), "pi-1"),
+        (PROMQL, vector(({}, 0, 0)), ""),
+        (PROMQL, vector(), "nothing is known"),
+        (PROMQL, vector(({}, 600, 1)), "the answer is old or odd"),
+        (PROMQL, {"status": "error"}, "the monitor answers what is no answer"),
+        (PROMQL, vector(({}, 0, 1)), ""),
+    ],
+)  # fmt: skip
+def test_given_an_answer_that_does_not_pass_when_asked_then_it_is_said_why(
+    monitor, gate, answer, said
+):
+    monitor.answer = answer
+
+    assert gates.ask(Access(monitor.url), [gate], NOW)[gate.name].said == said
 
 
 def test_given_a_scalar_when_judged_then_it_counts_like_a_sample():
@@ -91,22 +118,22 @@ def test_given_a_scalar_when_judged_then_it_counts_like_a_sample():
 def test_given_a_server_error_when_asked_then_it_is_no_verdict_on_the_site(monitor):
     monitor.code = 503
 
-    assert gates.ask(Access(monitor.url), [PROMQL], NOW) == {"well": Verdict.ERROR}
+    assert verdicts(Access(monitor.url), [PROMQL], NOW) == {"well": Verdict.ERROR}
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://127.0.0.1", "file:///etc/passwd"])
 def test_given_nobody_to_ask_when_asked_then_it_is_an_error(url):
-    assert gates.ask(Access(url), [PROMQL], NOW) == {"well": Verdict.ERROR}
+    assert verdicts(Access(url), [PROMQL], NOW) == {"well": Verdict.ERROR}
 
 
 def test_given_a_certificate_that_is_none_when_asked_then_it_is_an_error():
     access = Access("https://127.0.0.1:1", ca="no certificate")
 
-    assert gates.ask(access, [PROMQL], NOW) == {"well": Verdict.ERROR}
+    assert verdicts(access, [PROMQL], NOW) == {"well": Verdict.ERROR}
 
 
 def test_given_no_access_when_asked_then_every_gate_is_an_error():
-    assert gates.ask(None, [PROMQL, ALERTS], NOW) == dict.fromkeys(("well", "calm"), Verdict.ERROR)
+    assert verdicts(None, [PROMQL, ALERTS], NOW) == dict.fromkeys(("well", "calm"), Verdict.ERROR)
 
 
 def test_given_a_password_when_asked_then_it_goes_in_the_header_only(monitor):
@@ -120,7 +147,7 @@ def test_given_a_password_when_asked_then_it_goes_in_the_header_only(monitor):
 def test_given_time_is_up_when_asked_then_the_rest_is_not_asked(monitor, monkeypatch):
     monkeypatch.setattr(gates, "ALL_S", 0)
 
-    assert gates.ask(Access(monitor.url), [PROMQL], NOW) == {"well": Verdict.ERROR}
+    assert verdicts(Access(monitor.url), [PROMQL], NOW) == {"well": Verdict.ERROR}
     assert monitor.asked == []
 
 
@@ -153,7 +180,7 @@ def test_given_a_gate_when_asked_then_the_monitor_hears_this_query(monitor, gate
 def test_given_a_question_that_nobody_offers_when_asked_then_it_is_an_error(monitor):
     gate = terms.Gate("moon", "promql")
 
-    assert gates.ask(Access(monitor.url), [gate], NOW) == {"moon": Verdict.ERROR}
+    assert verdicts(Access(monitor.url), [gate], NOW) == {"moon": Verdict.ERROR}
 
 
 def test_given_gates_that_nobody_can_answer_when_checked_then_each_is_named():
