@@ -280,7 +280,8 @@ class _Closing:
 def around(real, before, after):
     def call(*arguments, **named):
         before()
-        real(*arguments, **named)
+        found = real(*arguments, **named)
         after()
+        return found
 
     return call

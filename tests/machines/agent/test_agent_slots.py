@@ -51,7 +51,7 @@ class Counter:
     def around(self, real):
         def call(*arguments, **named):
             try:
-                real(*arguments, **named)
+                return real(*arguments, **named)
             finally:
                 self.count += 1
                 if self.count == self.cut_after:
