@@ -35,6 +35,8 @@ class Facts:
         default_factory=lxd_cluster.ClusterRecord
     )
     view: View | None = None
+    moved: str = ""
+    """Where the others look for this machine in vain, if it is somewhere else now."""
     laggards: tuple[str, ...] = ()
     """Units with another build of LXD than this one."""
     holding: str = ""
@@ -64,6 +66,8 @@ def _judge(facts: Facts) -> Line:
         return Line(BLOCKED, "; ".join(facts.blockers))
     if not facts.installed:
         return Line(*(_trouble(facts) or (MAINTENANCE, "installing LXD")))
+    if facts.moved:
+        return Line(BLOCKED, _elsewhere(facts.moved))
     if facts.view is None:
         return Line(*_silent(facts))
     if not facts.view.clustered:
@@ -80,6 +84,14 @@ def _trouble(facts: Facts) -> tuple[str, str] | None:
     if not facts.troubles:
         return None
     return WAITING, f"trying again: {facts.troubles[0]}"
+
+
+def _elsewhere(former: str) -> str:
+    """Return the way out for a machine whose address has changed under its LXD."""
+    return (
+        f"this machine was {former} when it joined, and LXD's members know each other by address:"
+        f" give it {former} back, for good (a reservation in DHCP, or netplan)"
+    )
 
 
 def _silent(facts: Facts) -> tuple[str, str]:

@@ -119,6 +119,14 @@ class Sight:
         member = lxd_cluster.by_unit(self.record.members).get(self.unit)
         return member is not None and member.state == membership.JOINED
 
+    @property
+    def moved(self) -> str:
+        """The address at which the others look for this member, if it has another one now."""
+        known = lxd_cluster.by_unit(self.record.members).get(self.unit)
+        if known is None or not self.is_joined or known.address == self.address:
+            return ""
+        return known.address.rpartition(":")[0]
+
     def inside(self) -> tuple[client.Client, views.View] | None:
         """Return the daemon and the cluster, if this machine is in one that has its majority."""
         lxd, view = views.connect(self.host), self.view

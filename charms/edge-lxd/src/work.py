@@ -178,6 +178,7 @@ class Work:
             notes += [site_network.note(sight.record.network or "", units=units)]
             notes += ["nodes are privileged: root in one is root here"] * config.privileged_nodes
         installed, view = sight.snap is not None, sight.view
+        is_heard = view is not None and view.is_online(membership.member_name(sight.unit))
         return lxd_status.Facts(
             unit=sight.unit,
             blockers=(*sight.blockers, *dict.fromkeys(self.unfit)),
@@ -185,6 +186,7 @@ class Work:
             installed=installed,
             record=sight.record,
             view=view if installed else None,
+            moved="" if is_heard else sight.moved,
             laggards=upkeep.laggards(sight.peers.reports(), sight.unit),
             holding=self.holding,
             speaks_for_all=leads,

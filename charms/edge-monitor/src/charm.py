@@ -326,7 +326,8 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _address(self) -> str:
         """Where this machine is on the site's network."""
         binding = self.model.get_binding(HEALTH_GATE)
-        return str(binding.network.bind_address) if binding else "127.0.0.1"
+        found = binding.network.bind_address if binding else None
+        return str(found or "127.0.0.1")
 
     @property
     def _is_up(self) -> bool:

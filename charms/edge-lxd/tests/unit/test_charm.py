@@ -7,6 +7,7 @@ from conftest import books, report, said
 from ops import testing
 
 from edgecloud import testing as relations
+from edgecloud.host import snap
 from edgecloud.interfaces import edge_component
 from edgecloud.lxd import images, profiles, server, storage
 from edgelab.pi import hardware
@@ -98,6 +99,34 @@ def test_given_lxd_6_when_the_channel_is_lowered_then_it_is_refused(unit, pis):
 
     assert state.unit_status.name == "blocked"
     assert state.unit_status.message.endswith("set 6/stable")
+
+
+def test_given_a_later_channel_when_reconciled_then_no_machine_is_refreshed_by_a_hook(unit, pis):
+    pi = unit(0)
+    state = grow(pi)
+    before = dict(vars(pis.world.machines["0"].snaps["lxd"]))
+
+    state = pi.go_on(with_options(state, {"channel": "6/stable"}))
+
+    # All members would move in the same minute, each into waiting for the others.
+    assert vars(pis.world.machines["0"].snaps["lxd"]) == before
+    assert pis.ran("/usr/bin/snap", "refresh") == [
+        call for call in pis.ran("/usr/bin/snap", "refresh") if "--hold" in call.argv
+    ]
+    assert state.unit_status.name == "active"
+
+
+def test_given_a_router_that_gave_another_address_when_lxd_is_silent_then_it_is_said(unit, pis):
+    pi = unit(0)
+    state = grow(pi)
+    snap.stop(pis.host(0), "lxd")
+    pis.world.machines["0"].address = "10.20.0.99"
+    moved = {network for network in pi.state().networks if network.binding_name == "cluster"}
+
+    state = pi.go_on(dataclasses.replace(state, networks=moved))
+
+    assert state.unit_status.name == "blocked"
+    assert "give it 10.20.0.11 back" in state.unit_status.message
 
 
 def test_given_juju_lowered_lxd_when_reconciled_then_the_model_option_is_named(unit, pis):

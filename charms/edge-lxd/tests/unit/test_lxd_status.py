@@ -63,6 +63,14 @@ def test_given_a_silent_daemon_when_all_have_one_build_then_it_is_waited_for():
     assert line(None) == ("waiting", "LXD does not answer on this machine")
 
 
+@pytest.mark.parametrize("view", [None, seen(quorate=False), seen(OFFLINE, ONLINE, ONLINE)])
+def test_given_another_address_than_it_joined_with_when_judged_then_the_way_back_is_said(view):
+    status, message = line(view, moved="10.20.0.11", laggards=("a/2",))
+
+    assert status == "blocked"
+    assert "give it 10.20.0.11 back" in message
+
+
 def test_given_another_cluster_when_judged_then_the_way_out_is_said():
     other = dataclasses.replace(seen(ONLINE), fingerprint="other")
 
