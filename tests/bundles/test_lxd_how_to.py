@@ -55,6 +55,34 @@ def test_given_two_of_three_lost_when_the_page_is_followed_then_the_third_serves
     assert found["edge-lxd-2"] is cluster.Status.ONLINE
 
 
+def test_given_every_unit_removed_by_force_when_the_page_is_followed_then_the_new_one_begins_anew(
+    keyboard,
+):
+    shell = keyboard(2)
+    look, begin = section("No unit is left")
+    juju = shell.juju
+    steward = juju.applications[APP].leader
+    added = juju.add_unit(APP).name
+    for unit in ("edge-lxd/0", "edge-lxd/1"):
+        juju.power_off(juju.units[unit].machine)
+    for unit in sorted(("edge-lxd/0", "edge-lxd/1"), key=lambda unit: unit == steward):
+        juju.remove_unit(unit, force=True)
+    juju.advance(1800)
+    waits = str(juju.units[added].status)
+
+    identity = re.search(r"confirm=([0-9a-f]+)", shell.run(look)).group(1)
+    alone = len(juju.clusters())
+    shell.run(begin.replace("0123456789ab", identity))
+    juju.settle()
+
+    assert waits.startswith("blocked: no unit is left of edge-lxd-0, edge-lxd-1, "), waits
+    assert added == "edge-lxd/2"
+    assert alone == 1
+    assert juju.units[added].status.name == "active"
+    [member] = cluster.members(api(shell, juju.units[added].machine))
+    assert member.name == "edge-lxd-2"
+
+
 def test_given_a_dead_card_when_the_page_is_followed_then_the_instances_are_back(keyboard):
     shell = keyboard(1)
     plan = instances.Plan("till", instances.Source.nothing())

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import backup
@@ -57,6 +57,10 @@ class Context:
     record: lxd_cluster.ClusterRecord
     wish: Callable[[], cluster_setup.Wish]
     resource: Callable[[str], pathlib.Path | None]
+    lost: Sequence[str]
+    """Members of a cluster of which no unit is left."""
+    give_up: Callable[[str], object]
+    """Notes which cluster an operator gave up."""
 
     @property
     def lxd(self) -> client.Client:
@@ -222,6 +226,11 @@ def _recover_quorum(context: Context) -> Results:
     return recovery.quorum(context.host, context.view, context.record, confirm)
 
 
+def _begin_anew(context: Context) -> Results:
+    confirm = str(context.params["confirm"])
+    return recovery.anew(context.view, context.record, context.lost, confirm, context.give_up)
+
+
 def _recover_disk(context: Context) -> Results:
     return old_disk.recover(context.host, context.view, str(context.params["disk"]))
 
@@ -284,6 +293,7 @@ def _preflight(context: Context) -> Results:
 
 ACTIONS: Mapping[str, Callable[[Context], Results]] = {
     "backup": _backup,
+    "begin-anew": _begin_anew,
     "cluster-status": _cluster_status,
     "evacuate": _evacuate,
     "get-cloud": _get_cloud,

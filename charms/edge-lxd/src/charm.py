@@ -34,6 +34,7 @@ CONTROL_PLANE = "control-plane"
 
 OWN_ACTIONS = (
     "backup",
+    "begin-anew",
     "cluster-status",
     "evacuate",
     "get-cloud",
@@ -222,6 +223,8 @@ class EdgeLxdCharm(ops.CharmBase):
             # What needs no option, such as `restore`, goes on with wrong ones.
             wish=lambda: sight.wish(self.load_config(lxd_config.LxdConfig)),
             resource=self._resource,
+            lost=sight.lost,
+            give_up=self._give_up,
         )
         try:
             event.set_results(actions.ACTIONS[name](context))
@@ -257,6 +260,11 @@ class EdgeLxdCharm(ops.CharmBase):
             self._wake_up_later()
         except EXPECTED as e:
             event.fail(str(e))
+
+    def _give_up(self, cluster: str) -> None:
+        """Say which cluster an operator gave up; the leader's next hook acts on it."""
+        self._peers.publish(dataclasses.replace(self._peers.report(), given_up=cluster))
+        self._wake_up_later()
 
     def _resource(self, name: str) -> pathlib.Path | None:
         """Return a file that the operator attached; None if there is none, or an empty one."""

@@ -39,6 +39,8 @@ class Facts:
     """Where the others look for this machine in vain, if it is somewhere else now."""
     laggards: tuple[str, ...] = ()
     """Units with another build of LXD than this one."""
+    lost: tuple[str, ...] = ()
+    """Members of the cluster, if no unit of it is left that could let this machine in."""
     holding: str = ""
     """Why the steward does not act on the record now."""
     speaks_for_all: bool = False
@@ -107,6 +109,12 @@ def _silent(facts: Facts) -> tuple[str, str]:
 def _outside(facts: Facts) -> tuple[str, str]:
     """Return the line of a machine that is not in the cluster yet."""
     record = facts.record
+    if facts.lost:
+        names = ", ".join((*facts.lost[:3], *["…"] * (len(facts.lost) > 3)))
+        return BLOCKED, (
+            f"no unit is left of {names}, which could let this machine in: run begin-anew, which"
+            " shows what that takes and changes nothing by itself"
+        )
     if record.founder == facts.unit and record.cluster is None:
         return MAINTENANCE, "beginning the cluster"
     if record.cluster is None:
@@ -117,7 +125,8 @@ def _outside(facts: Facts) -> tuple[str, str]:
     refusal = membership.refusal_of(record, facts.unit)
     if refusal is not None:
         return WAITING, f"joining again soon: {refusal.reason}"
-    return WAITING, "waiting for its turn to join the cluster"
+    by = f": {record.steward} lets one in at a time" if record.steward else ""
+    return WAITING, f"waiting for its turn to join the cluster{by}"
 
 
 def _inside(facts: Facts, view: View) -> tuple[str, str]:

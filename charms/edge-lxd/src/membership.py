@@ -20,8 +20,10 @@ __all__ = [
     "JOINING",
     "LEAVING",
     "build_for",
+    "identity",
     "joined",
     "leaving",
+    "lost",
     "may_found",
     "member_name",
     "plan",
@@ -44,6 +46,7 @@ def plan(record: ClusterRecord, *, reports: Reports, leader: str, now: float) ->
     record = _settle_departures(record, reports, departed, now)
     record = _settle_admission(record, reports, now)
     record = dataclasses.replace(record, builds=_builds(record, reports, leader))
+    record = _give_up(record, reports)
     record = _found(record, reports, leader, now)
     record = dataclasses.replace(record, steward=_steward(record, reports, leader))
     record = _admit(record, reports, now)
@@ -71,6 +74,43 @@ def build_for(record: ClusterRecord, unit: str, arch: str) -> Build | None:
 def may_found(record: ClusterRecord, unit: str) -> bool:
     """Return whether a unit may begin the cluster: if it was chosen, and nobody has begun."""
     return record.founder == unit and record.cluster is None
+
+
+def identity(record: ClusterRecord) -> str:
+    """Return by what an operator names the cluster: its certificate, or who was to begin it."""
+    return (record.cluster or "")[:12] or member_name(record.founder or "")
+
+
+def lost(record: ClusterRecord, reports: Reports, planned: int) -> tuple[str, ...]:
+    """Return the members of a cluster of which no unit is left that could let others in.
+
+    Nobody may be left to note who departed, so it counts that all units there are were met.
+
+    Args:
+        record: the books.
+        reports: what every unit in sight says.
+        planned: how many units there shall be.
+    """
+    if len(reports) < planned or not _is_abandoned(record, reports):
+        return ()
+    if record.cluster is None:
+        return (member_name(record.founder or ""),)
+    return tuple(member.name for member in record.members if member.state != JOINING)
+
+
+def _is_abandoned(record: ClusterRecord, reports: Reports) -> bool:
+    """Return whether nobody in sight could begin the cluster, or let anybody in."""
+    if record.cluster is None:
+        return record.founder is not None and record.founder not in reports
+    return not any(member.unit in reports for member in joined(record))
+
+
+def _give_up(record: ClusterRecord, reports: Reports) -> ClusterRecord:
+    """Forget a cluster that an operator gave up, unless somebody of it is still in sight."""
+    named = {report.given_up for report in reports.values()}
+    if identity(record) in named and _is_abandoned(record, reports):
+        return ClusterRecord(builds=record.builds)
+    return record
 
 
 def _settle_departures(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import membership
 from edgecloud import host as machines
 from edgecloud.host import failures, snap
@@ -55,6 +57,51 @@ def quorum(
         "result": "this member serves alone; run remove-member for each that is lost",
         "saved": saved,
     }
+
+
+def anew(
+    view: View | None,
+    record: lxd_cluster.ClusterRecord,
+    lost: Sequence[str],
+    confirm: str,
+    give_up: Callable[[str], object],
+) -> dict[str, str]:
+    """Give up a cluster of which no unit is left; unconfirmed, only say what that means.
+
+    Args:
+        view: how the cluster looks from here.
+        record: the books.
+        lost: the members of the cluster.
+        confirm: what the operator typed.
+        give_up: notes which cluster is given up, for the leader.
+    """
+    if view is not None and view.clustered:
+        raise RecoveryError("this machine is in a cluster already: nothing is to begin anew")
+    if not lost:
+        raise RecoveryError(
+            "a unit of the cluster is left, or not all units have met yet: wait, or see the"
+            " status of the others"
+        )
+    identity = membership.identity(record)
+    if confirm != identity:
+        return {"plan": _plan_anew(lost, identity)}
+    give_up(identity)
+    return {"result": f"{', '.join(lost)} are given up: the units that there are begin anew"}
+
+
+def _plan_anew(lost: Sequence[str], identity: str) -> str:
+    return "\n".join(
+        (
+            f"members in the books: {', '.join(lost)}; no unit of theirs is left",
+            "1. LXD may live on where their units were, with its instances: take out what you"
+            " want to keep, by `lxc export`, or by recover-disk here if this machine has the"
+            " disk of theirs.",
+            "2. Make sure that none of them starts again before it is wiped: `snap remove --purge"
+            " lxd` there. It would be a second cluster.",
+            f"3. Run this action with confirm={identity}. The books forget them, and the units"
+            " that there are begin a cluster of their own.",
+        )
+    )
 
 
 def _plan(record: lxd_cluster.ClusterRecord, identity: str) -> str:

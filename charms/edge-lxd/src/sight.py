@@ -104,6 +104,13 @@ class Sight:
         return self._planned_units()
 
     @property
+    def lost(self) -> tuple[str, ...]:
+        """The members of a cluster of which no unit is left, if this machine is not in it."""
+        if self.view is not None and self.view.clustered:
+            return ()
+        return membership.lost(self.record, self.peers.reports(), self.planned_units)
+
+    @property
     def pool_site(self) -> pool_care.Site:
         """What the pool of this unit's nodes is part of."""
         return pool_care.Site(self.unit, self.peers.reports(), self.planned_units, self.arch)

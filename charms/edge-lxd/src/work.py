@@ -188,6 +188,7 @@ class Work:
             view=view if installed else None,
             moved="" if is_heard else sight.moved,
             laggards=upkeep.laggards(sight.peers.reports(), sight.unit),
+            lost=sight.lost,
             holding=self.holding,
             speaks_for_all=leads,
             notes=tuple(note for note in notes if note),

@@ -98,6 +98,9 @@ class MemberReport:
     offers: tuple[JoinOffer, ...] = ()
     holding: str | None = None
     """By the steward: why it does not act on the record now."""
+    given_up: str | None = None
+    """The cluster that an operator gave up here, as no unit of it is left; before one began, the
+    unit that was to begin it."""
 
 
 class ClusterPeers:

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from conftest import name, said
+from conftest import books, name, report, said
 from ops import testing
 
 import second_storey
 import view
 from edgecloud import testing as relations
+from edgecloud.interfaces.lxd_cluster import ClusterRecord
 from edgecloud.lxd import certificates, cluster, images, instances, profiles, storage
 
 EVACUATED, ONLINE = cluster.Status.EVACUATED, cluster.Status.ONLINE
@@ -168,6 +169,59 @@ def test_given_the_wrong_confirmation_when_quorum_is_lost_then_nothing_is_touche
 
     assert "plan" in site.act("recover-quorum", confirm="f00")
     assert not site.pis.ran("recover-from-quorum-loss")
+
+
+@pytest.fixture
+def alone(trio, unit, record):
+    """A new unit on a fourth machine; those of the three members are gone from the model."""
+    trio.add(3).install(3)
+    peers = relations.lxd_peers(record=record(0, 1, 2))
+    return unit(3), peers, record(0, 1, 2).cluster[:12]
+
+
+def test_given_no_unit_of_the_cluster_when_asked_to_begin_anew_then_only_after_confirmation(alone):
+    new, peers, identity = alone
+
+    plan = new.act("begin-anew", peers=peers)["plan"]
+    wrong = new.act("begin-anew", peers=peers, params={"confirm": "f00"})
+    state = new.dispatch(
+        new.ctx.on.action("begin-anew", params={"confirm": identity}),
+        new.state(peers=peers, leader=True),
+    )
+
+    assert wrong == {"plan": plan}
+    assert f"confirm={identity}" in plan
+    assert "edge-lxd-0, edge-lxd-1, edge-lxd-2" in plan
+    assert report(state).given_up == identity
+    anew = books(new.go_on(new.go_on(state)))
+    assert anew.founder == "edge-lxd/3"
+    assert anew.cluster not in (None, identity)
+    assert [member.name for member in anew.members] == ["edge-lxd-3"]
+
+
+def test_given_no_unit_of_the_cluster_when_nobody_gave_it_up_then_the_new_one_is_blocked(alone):
+    new, peers, _ = alone
+
+    state = new.go_on(new.update(peers=peers, leader=True))
+
+    assert state.unit_status.name == "blocked"
+    assert "edge-lxd-0" in state.unit_status.message
+    assert books(state).cluster == peers_cluster(peers)
+
+
+def peers_cluster(peers):
+    return relations.decoded(ClusterRecord, peers.local_app_data).cluster
+
+
+def test_given_a_unit_that_was_not_met_yet_when_asked_to_begin_anew_then_refused(alone):
+    new, peers, identity = alone
+
+    with pytest.raises(testing.ActionFailed, match="not all units have met"):
+        new.act("begin-anew", peers=peers, planned_units=2, params={"confirm": identity})
+
+
+def test_given_a_member_when_asked_to_begin_anew_then_refused(site):
+    assert "in a cluster already" in site.refusal("begin-anew", confirm="x")
 
 
 def left(instance, **fields):

@@ -90,7 +90,7 @@ def test_given_peers_that_do_not_hear_it_when_judged_then_it_waits():
     [
         (ClusterRecord(), "waiting for the cluster to begin"),
         (ClusterRecord(founder="a/0"), "beginning the cluster"),
-        (RECORD, "waiting for its turn to join the cluster"),
+        (RECORD, "waiting for its turn to join the cluster: a/0 lets one in at a time"),
         (
             dataclasses.replace(RECORD, admission=Admission("a/0", 2, 9.0)),
             "joining the cluster (attempt 2)",
@@ -103,6 +103,15 @@ def test_given_peers_that_do_not_hear_it_when_judged_then_it_waits():
 )
 def test_given_a_machine_outside_when_judged_then_it_says_what_it_waits_for(record, message):
     assert line(seen(name=""), record=record)[1] == message
+
+
+def test_given_no_unit_of_the_cluster_left_when_judged_then_members_and_way_out_are_named():
+    found = line(seen(name=""), lost=("a-1", "a-2", "a-3", "a-4"))
+
+    assert found[0] == "blocked"
+    assert "no unit is left of a-1, a-2, a-3, …" in found[1]
+    assert "run begin-anew" in found[1]
+    assert len(found[1]) < lxd_status.LONGEST
 
 
 def test_given_everything_at_once_when_judged_then_what_the_operator_mends_comes_first():

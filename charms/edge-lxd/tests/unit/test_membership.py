@@ -250,3 +250,68 @@ def test_given_any_reports_then_one_founder_one_cluster_one_admission(rounds, le
         joining = [one for one in record.members if one.state == membership.JOINING]
         assert len(joining) <= 1
         assert plan(record, reports, leader=f"a/{leader}", now=NOW + 1000 * at) is not None
+
+
+LEFT = dataclasses.replace(
+    FOUNDED,
+    members=(
+        Member("a/0", "a-0", "10.0.0.1:8443", "joined", 1.0),
+        Member("a/1", "a-1", "10.0.0.2:8443", "leaving", 1.0),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "reports", "planned", "found"),
+    [
+        (LEFT, {2: says(2)}, 1, ("a-0", "a-1")),
+        (LEFT, {2: says(2)}, 2, ()),  # Somebody was not met yet.
+        (LEFT, {0: joined(0), 2: says(2)}, 2, ()),  # Somebody can let it in.
+        (LEFT, {1: joined(1), 2: says(2)}, 2, ("a-0", "a-1")),  # Who leaves cannot.
+        (ClusterRecord(founder="a/0"), {2: says(2)}, 1, ("a-0",)),
+        (ClusterRecord(founder="a/2"), {2: says(2)}, 1, ()),
+        (ClusterRecord(), {2: says(2)}, 1, ()),
+    ],
+)
+def test_given_the_books_when_no_unit_of_the_cluster_is_left_then_its_members_are_lost(
+    record, reports, planned, found
+):
+    seen = {f"a/{number}": report for number, report in reports.items()}
+
+    assert membership.lost(record, seen, planned) == found
+
+
+def test_given_no_unit_of_the_cluster_when_nobody_gave_it_up_then_nobody_begins_another():
+    record = plan(LEFT, {2: says(2)}, leader="a/2")
+
+    assert record.cluster == "f00"
+    assert record.founder == "a/0"
+    assert record.steward is None
+    assert record.admission is None
+    assert not membership.may_found(record, "a/2")
+
+
+@pytest.mark.parametrize("record", [LEFT, ClusterRecord(founder="a/0")])
+def test_given_a_cluster_without_units_when_given_up_then_one_of_those_there_are_begins_anew(
+    record,
+):
+    given_up = says(3, given_up=membership.identity(record))
+
+    record = plan(record, {2: says(2), 3: given_up}, leader="a/2")
+
+    assert record.founder == "a/2"
+    assert record.cluster is None
+    assert not record.members
+    again = plan(record, {2: joined(2), 3: given_up}, leader="a/3")
+    assert again.founder == "a/2"
+    assert again.cluster == "f00"
+
+
+@pytest.mark.parametrize("given_up", ["f00", "a-0", "another"])
+def test_given_a_unit_of_the_cluster_when_somebody_gives_it_up_then_it_stays(given_up):
+    reports = {0: joined(0), 2: says(2, given_up=given_up)}
+
+    record = plan(FOUNDED, reports, leader="a/2")
+
+    assert record.cluster == "f00"
+    assert record.members[0].unit == "a/0"
