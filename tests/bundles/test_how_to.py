@@ -122,10 +122,10 @@ def test_given_two_of_three_lost_when_the_page_is_followed_then_the_site_works_a
 AIR_GAP = "air-gap.md"
 
 
-def snap_installation(path):
+def snap_installation(path, images="images.tar"):
     """Write what the page has its reader fetch, with the names that it lists."""
     fetched = re.findall(r"^ +snap download (\w+)(?: --channel=(\S+))?$", text(AIR_GAP), re.M)
-    store, files = pi.store.Store.with_kubernetes(), {"arm64/images.tar": b"images"}
+    store, files = pi.store.Store.with_kubernetes(), {f"arm64/{images}": b"images"}
     for name, channel in fetched:
         release = store.find(name, channel or "latest/stable", "arm64")
         content = pi.store.snap_file(name, release.revision, release.version, "arm64")
@@ -171,6 +171,12 @@ def test_given_no_internet_when_the_page_is_followed_then_the_site_comes_up(cut_
         mirrors = {path.split("/")[-2]: cut_off.host(number).read(path) for path in hosts}
         assert "http://10.0.0.5:5000" in mirrors["registry.k8s.io"]
         assert cut_off.host(number).glob("/var/snap/microk8s/common/**/images.tar*")
+
+    snap_installation(cut_off.shell.folder / "bundles" / "snap-installation.tar", "more.tar")
+    cut_off.run(*section(AIR_GAP, "Bring further images later"), "juju status")
+
+    for number in range(3):
+        assert cut_off.host(number).glob("/var/snap/microk8s/common/etc/sideload/more.tar*")
 
 
 def test_given_no_internet_and_no_archive_when_deployed_then_the_status_says_why(tmp_path):

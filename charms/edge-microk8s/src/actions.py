@@ -169,9 +169,14 @@ def _reason_to_keep(
 
 
 def _cluster_status(context: Context) -> Results:
-    """Show everything that this machine knows of the cluster."""
-    view = cluster_view.look(context.host)
-    found = _describe(context, view)
+    """Show everything that this machine knows of the cluster, also when the cluster is down."""
+    _need_microk8s(context)
+    try:
+        view = cluster_view.look(context.host)
+        found = _describe(context, view)
+    except (kubectl.KubectlError, microk8s.MicroK8sError) as e:
+        found = _describe(context, cluster_view.remembered(context.host))
+        found["summary"] = f"the cluster does not answer: {e}"
     if context.params["format"] == "json":
         return {"status": json.dumps(found, sort_keys=True)}
     lines = [f"cluster   {found['cluster']}", f"summary   {found['summary']}", ""]
@@ -221,12 +226,20 @@ def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any
     }
 
 
+def _need_microk8s(context: Context) -> None:
+    if microk8s.authority(context.host) is None:
+        raise ActionError(
+            "MicroK8s is not installed here yet: the action preflight says what is missing"
+        )
+
+
 def _need_control_plane(context: Context) -> None:
     if context.config.is_worker:
         raise ActionError(
             f"{context.node} is a worker: run the action on a control plane, such as "
             "edge-microk8s/leader"
         )
+    _need_microk8s(context)
 
 
 ACTIONS: Mapping[str, Callable[[Context], Results]] = {

@@ -63,7 +63,6 @@ class EdgeMicroK8sCharm(ops.CharmBase):
             self.on.install,
             self.on.start,
             self.on.config_changed,
-            self.on.upgrade_charm,
             self.on.leader_elected,
             self.on.secret_changed,
             self.on[COMPONENT].relation_created,
@@ -73,6 +72,7 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         ):
             framework.observe(event, self._on_reconcile)
         framework.observe(self.on.update_status, self._on_update_status)
+        framework.observe(self.on.upgrade_charm, self._on_upgrade_charm)
         for endpoint in (CLUSTER, WORKERS, CONTROL_PLANE):
             relation = self.on[endpoint]
             framework.observe(relation.relation_created, self._on_reconcile)
@@ -97,6 +97,11 @@ class EdgeMicroK8sCharm(ops.CharmBase):
         self._calm = calm.still(self._host, leader=self.unit.is_leader())
         if self._calm is None:
             self._on_reconcile(event)
+
+    def _on_upgrade_charm(self, event: ops.UpgradeCharmEvent) -> None:
+        """Look at the resource as well: Juju tells in no other way that it is another one."""
+        upkeep.expect_images(self._host)
+        self._on_reconcile(event)
 
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""

@@ -38,6 +38,7 @@ class OwnNode:
             and self._attempt(self._install, config)
         ):
             self._attempt(self._accept, config)
+            self._attempt(self._bring_images)
             self._attempt(self._configure, config)
             self._attempt(self._take_part, config)
 
@@ -72,6 +73,10 @@ class OwnNode:
             node_args.ensure_birth(self._host, config)
         finally:
             self._known.forget_node()
+
+    def _bring_images(self) -> None:
+        """Give MicroK8s the images of an archive that came later."""
+        upkeep.ensure_images(self._host, self._known.juju.archive)
 
     def _accept(self, config: NodeConfig) -> None:
         """Remember the channel: an upgrade past it does not make it a wrong one."""

@@ -9,7 +9,7 @@ import posixpath
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import microk8s
 from edgecloud import host
@@ -22,6 +22,9 @@ IMAGES = f"{microk8s.COMMON}/sideload"
 LATER_IMAGES = f"{microk8s.COMMON}/etc/sideload"
 """From here a running node takes images, within seconds."""
 
+TAKEN = f"{microk8s.STATE}/archive.json"
+"""Which archive's images this node was given last."""
+
 ARCHITECTURES = ("arm64", "amd64")
 _DONE = f"{SNAPS}/unpacked.json"
 
@@ -30,9 +33,7 @@ class ArchiveError(failures.WorkloadError):
     """The resource is no archive, or lacks what it is for."""
 
 
-def unpack(
-    host: host.Host, archive: pathlib.Path, *, arch: str, installed: bool = False
-) -> list[str]:
+def unpack(host: host.Host, archive: pathlib.Path, *, arch: str) -> list[str]:
     """Put the archive's files where they are needed. Return the snaps' paths on the machine.
 
     Does nothing if this very archive was unpacked before.
@@ -41,7 +42,6 @@ def unpack(
         host: the machine.
         archive: the resource as this process sees it.
         arch: the machine's architecture. Files in a folder of another one are left out.
-        installed: whether the snap is there already, and with it the place for later images.
 
     Returns:
         Nothing if the archive is empty: then the store is to be used.
@@ -53,8 +53,10 @@ def unpack(
         return []
     mark = _mark(archive)
     if files.read_state(host, _DONE).get("archive") != mark:
-        _extract(host, archive, arch, LATER_IMAGES if installed else IMAGES)
+        clear(host)
+        _extract(host, archive, arch, {".tar": IMAGES, ".snap": SNAPS, ".assert": SNAPS})
         files.write_state(host, _DONE, {"archive": mark})
+        files.write_state(host, TAKEN, {"archive": mark})
     found = host.glob(f"{SNAPS}/*.snap")
     if not any(posixpath.basename(path).startswith("microk8s_") for path in found):
         raise ArchiveError(
@@ -64,24 +66,44 @@ def unpack(
     return found
 
 
+def bring_images(host: host.Host, archive: pathlib.Path, *, arch: str) -> bool:
+    """Give a node that runs the images of an archive that it has not had. Return if it got any.
+
+    Its snaps stay where they are: the charm does not upgrade nodes that run.
+
+    Raises ArchiveError: it is no whole tar archive.
+    """
+    if archive.stat().st_size == 0:
+        return False
+    mark = _mark(archive)
+    if files.read_state(host, TAKEN).get("archive") == mark:
+        return False
+    count = _extract(host, archive, arch, {".tar": LATER_IMAGES})
+    files.write_state(host, TAKEN, {"archive": mark})
+    return count > 0
+
+
 def clear(host: host.Host) -> None:
     """Remove the unpacked snaps, once they are installed."""
     for path in host.glob(f"{SNAPS}/*"):
         host.remove(path)
 
 
-def _extract(host: host.Host, archive: pathlib.Path, arch: str, images: str) -> None:
-    clear(host)
+def _extract(host: host.Host, archive: pathlib.Path, arch: str, folders: Mapping[str, str]) -> int:
+    """Copy the files of these kinds into their folders. Return how many there were."""
+    count = 0
     try:
         with tarfile.open(archive) as tar:
             for member, kind in _members(tar, arch):
-                folder = images if kind == ".tar" else SNAPS
-                target = host.path(f"{folder}/{posixpath.basename(member.name)}")
-                _copy(tar, member, target)
+                if kind in folders:
+                    name = posixpath.basename(member.name)
+                    _copy(tar, member, host.path(f"{folders[kind]}/{name}"))
+                    count += 1
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ArchiveError(
             f"the resource snap-installation is no whole tar archive, attach it again: {error}"
         ) from error
+    return count
 
 
 def _members(tar: tarfile.TarFile, arch: str) -> Iterator[tuple[tarfile.TarInfo, str]]:

@@ -7,7 +7,7 @@ needs a restart is only noted; it happens in this node's turn.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import addon_catalogue
 import addon_state
@@ -66,6 +66,27 @@ def install(
     if not config.is_worker:
         addons.adopt(host, _launched_with(config))
     return changed
+
+
+def expect_images(host: machines.Host) -> None:
+    """Note that another archive may have been attached, which only Juju can tell."""
+    files.write_state(host, STATE, {**files.read_state(host, STATE), "archive": True})
+
+
+def ensure_images(host: machines.Host, archive: Callable[[], pathlib.Path | None]) -> None:
+    """Ensure that this node has the images of an archive that was attached to it since.
+
+    Raises microk8s.MicroK8sError and snap_archive.ArchiveError.
+    """
+    known = files.read_state(host, STATE)
+    if not known.get("archive"):
+        return
+    import snap_archive  # Needed when another archive comes.
+
+    attached = archive()
+    if attached is not None:
+        snap_archive.bring_images(host, attached, arch=_arch(host))
+    files.write_state(host, STATE, {k: v for k, v in known.items() if k != "archive"})
 
 
 def ensure_files(

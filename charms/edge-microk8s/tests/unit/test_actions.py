@@ -1,6 +1,9 @@
 import json
+import pathlib
+import re
 
 import pytest
+import yaml
 
 import access
 import actions
@@ -56,6 +59,41 @@ def test_given_a_dead_node_when_the_status_is_asked_for_as_text_then_it_is_told(
 
     assert [line.split()[2] for line in lines if line.startswith("node ")][2].startswith("unknown")
     assert "does not answer" in next(line for line in lines if "10.20.0.13" in line)
+
+
+def test_given_a_cluster_that_is_down_when_its_status_is_asked_for_then_what_is_known_is_told(
+    trio, run, cluster
+):
+    kill(trio, 1, 2)
+
+    text = run("cluster-status", record=cluster(0, 1, 2), format="text")["status"]
+    found = json.loads(run("cluster-status", record=cluster(0, 1, 2), format="json")["status"])
+
+    assert found["summary"].startswith("the cluster does not answer: ")
+    assert [member["alive"] for member in found["members"]] == [True, False, False]
+    assert "server" in text
+    assert text.count("does not answer") == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["backup", "cluster-status", "get-kubeconfig", "refresh-certificates", "uncordon"]
+)
+def test_given_a_machine_without_microk8s_when_asked_for_more_then_it_says_where_to_look(
+    pis, run, name
+):
+    pis.add(0)
+
+    with pytest.raises(actions.ActionError, match=r"not installed .* preflight says"):
+        run(name, record=object())
+
+
+@pytest.mark.parametrize("action", ["drain", "uncordon", "remove-stale-node"])
+def test_given_the_name_of_a_node_when_it_is_an_option_of_kubectl_then_juju_refuses_it(action):
+    text = (pathlib.Path(actions.__file__).parents[1] / "charmcraft.yaml").read_text()
+    shape = re.compile(yaml.safe_load(text)["actions"][action]["params"]["node"]["pattern"])
+
+    assert not any(map(shape.search, ("--all", "-l=a", "a b", "a;b")))
+    assert all(map(shape.search, ("pi-1", "pi-1.lan", "10.20.0.11")))
 
 
 def test_given_options_that_cannot_be_when_checked_then_they_are_on_the_list(single, run):

@@ -1,4 +1,5 @@
 import dataclasses
+import tarfile
 
 import pytest
 from ops import testing
@@ -464,6 +465,52 @@ def test_given_a_full_disk_when_dispatched_then_the_hook_ends_well_and_says_so(
 
     assert out.unit_status.name in ("waiting", "blocked")
     assert "space" in out.unit_status.message
+
+
+# --- the resource ----------------------------------------------------------------------------
+
+SIDELOAD = "/var/snap/microk8s/common/etc/sideload"
+
+
+def attached(first, *relations, archive, **fields):
+    state = first.state(*relations, **fields)
+    resource = testing.Resource(name="snap-installation", path=archive)
+    return dataclasses.replace(state, resources={resource})
+
+
+def test_given_an_archive_that_is_attached_later_when_told_then_the_node_has_its_images(
+    single, unit, cluster, tmp_path
+):
+    path, peers = tmp_path / "resource.tar", cluster_peers(record=cluster(0))
+    (tmp_path / "pause.tar").write_text("an image")
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "pause.tar", "arm64/pause.tar")
+    unit(0).update(peers, leader=True)
+
+    first = unit(0)
+    before = first.dispatch(first.ctx.on.update_status(), attached(first, peers, archive=path))
+    untold = single.host(0).glob(f"{SIDELOAD}/pause.tar*")
+    first.dispatch(first.ctx.on.upgrade_charm(), attached(first, *before.relations, archive=path))
+
+    assert untold == []
+    assert single.host(0).glob(f"{SIDELOAD}/pause.tar*")
+
+
+def test_given_a_broken_archive_when_it_is_attached_later_then_the_status_says_so_until_mended(
+    single, unit, cluster, tmp_path
+):
+    path, peers = tmp_path / "resource.tar", cluster_peers(record=cluster(0))
+    unit(0).update(peers, leader=True)
+    path.write_text("no archive")
+
+    first = unit(0)
+    state = attached(first, peers, archive=path, leader=True)
+    broken = first.dispatch(first.ctx.on.upgrade_charm(), state)
+    path.write_bytes(b"")
+    mended = first.dispatch(first.ctx.on.update_status(), state)
+
+    assert status(broken).startswith("waiting: trying again: the resource snap-installation is no")
+    assert mended.unit_status.name == "active"
 
 
 # --- actions ---------------------------------------------------------------------------------

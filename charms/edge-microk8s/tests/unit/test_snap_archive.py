@@ -1,4 +1,5 @@
 import io
+import random
 import tarfile
 
 import pytest
@@ -52,12 +53,50 @@ def test_given_snaps_and_images_when_unpacked_then_each_lies_where_it_is_needed(
     assert machine.read(f"{snap_archive.IMAGES}/pause.tar") == "i"
 
 
-def test_given_a_node_that_runs_when_unpacked_then_images_go_where_it_looks(machine, make):
+def test_given_a_node_that_runs_when_images_are_brought_then_they_go_where_it_looks(machine, make):
+    archive = make({MICROK8S: b"snap", "pause.tar": b"ours", "amd64/other.tar": b"theirs"})
+
+    assert snap_archive.bring_images(machine, archive, arch="arm64")
+
+    assert machine.glob(f"{snap_archive.LATER_IMAGES}/*") == [
+        f"{snap_archive.LATER_IMAGES}/pause.tar"
+    ]
+    assert not machine.glob(f"{snap_archive.SNAPS}/*")
+
+
+def test_given_an_archive_that_a_node_had_when_it_comes_again_then_nothing_is_copied(
+    machine, make
+):
     archive = make({MICROK8S: b"snap", "pause.tar": b"i"})
+    unpack(machine, archive)
+    snap_archive.clear(machine)
 
-    unpack(machine, archive, installed=True)
+    assert not snap_archive.bring_images(machine, archive, arch="arm64")
+    assert snap_archive.bring_images(machine, make({"new.tar": b"j"}, "2.tar"), arch="arm64")
+    assert not snap_archive.bring_images(machine, make({"new.tar": b"j"}, "2.tar"), arch="arm64")
 
-    assert machine.exists(f"{snap_archive.LATER_IMAGES}/pause.tar")
+
+def test_given_an_empty_resource_when_images_are_brought_then_there_are_none(machine, tmp_path):
+    (tmp_path / "empty").touch()
+
+    assert not snap_archive.bring_images(machine, tmp_path / "empty", arch="arm64")
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2"])
+def test_given_an_archive_that_was_cut_short_when_unpacked_then_it_is_refused(
+    machine, tmp_path, kind
+):
+    path = tmp_path / f"resource.tar.{kind}"
+    with tarfile.open(path, f"w:{kind}") as tar:
+        entry = tarfile.TarInfo(MICROK8S)
+        entry.size = 200_000
+        tar.addfile(entry, io.BytesIO(random.Random(1).randbytes(entry.size)))
+    path.write_bytes(path.read_bytes()[:100_000])
+
+    with pytest.raises(snap_archive.ArchiveError, match="no whole tar archive, attach it again"):
+        unpack(machine, path)
+
+    assert not machine.glob(f"{snap_archive.SNAPS}/*.snap")
 
 
 def test_given_two_architectures_when_unpacked_then_the_other_is_left_out(machine, make):
@@ -76,7 +115,7 @@ def test_given_only_another_architecture_when_unpacked_then_it_says_so(machine, 
 def test_given_something_else_when_unpacked_then_it_is_no_archive(machine, tmp_path):
     (tmp_path / "text").write_text("not a tar archive")
 
-    with pytest.raises(snap_archive.ArchiveError, match="is no tar archive"):
+    with pytest.raises(snap_archive.ArchiveError, match="is no whole tar archive"):
         unpack(machine, tmp_path / "text")
 
 
