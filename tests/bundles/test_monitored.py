@@ -4,7 +4,9 @@ import json
 
 import pytest
 import upgrade_site
+import yaml
 
+from edgecloud.rollout import plan
 from edgelab import bundle, faults, model, site_page
 from edgelab.pi import monitoring, promql
 
@@ -89,6 +91,35 @@ def test_given_a_supply_that_sags_when_the_page_is_rendered_then_it_says_which_a
     assert all(f"pi-{number}" in page for number in (1, 2, 3))
     assert "All is well" not in page
     assert "The supply of pi-2 sags" in page
+
+
+def test_given_a_gate_that_holds_when_the_page_is_rendered_then_it_says_which_and_for_what(
+    watched,
+):
+    control = "edge-upgrade-controller"
+    build = watched.world.store.find("microk8s", "1.36/stable", "arm64").revision
+    release = {"revision": {"arm64": int(build)}}
+    kubernetes = {"to": "1.36", "releases": {"1.36": release}}
+    document = {**upgrade_site.DOCUMENT, "targets": {"kubernetes": kubernetes}, "gates": [CALM]}
+    host = watched.world.machines[watched.units["edge-monitor/0"].machine].host()
+    raised = [{"alertname": "DiskFull", "severity": "critical", "node": "pi-2"}]
+    host.write(monitoring.ALERTS, json.dumps(raised))
+    watched.set_config(control, {"plan": yaml.safe_dump(document)})
+    digest = plan.read(document).digest
+    started = watched.run(f"{control}/leader", "start", {"plan-digest": digest})
+    assert started.status == "completed", started.message
+
+    watched.advance(3600)
+    page = site_page.render(watched)
+
+    assert "Held up: gate calm: fail" in page
+    assert "Fires: DiskFull on pi-2" in page
+    assert "kubernetes/1.36, canary" in page
+    assert "3 waiting" in page
+    assert "Verdicts of the gate calm over the last six hours: " in page
+    host.write(monitoring.ALERTS, "[]")
+    watched.advance(400)
+    assert "Held up" not in site_page.render(watched)
 
 
 def test_given_nodes_that_the_monitor_leaves_when_settled_then_nothing_of_it_is_left(watched):

@@ -57,6 +57,52 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """A gate of the plan, and how it was answered of late."""
+
+    name: str
+    kind: str = ""
+    asks: str = ""
+    when: str = ""
+    verdict: float | None = None
+    """1 passes, 0 fails, -1 is no answer to go by; None if it is not asked now."""
+    history: tuple[float | None, ...] = ()
+    """Verdicts of the last hours, the newest last."""
+    causes: tuple[str, ...] = ()
+    """What fires that it asks for."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node of the plan, as the controller sees it."""
+
+    name: str
+    wave: int | None = None
+    state: str = ""
+    waits: tuple[str, ...] = ()
+    """What keeps it from its turn."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A plan, as the controller's leader says it stands; None is what it did not say."""
+
+    plan: str
+    phase: str = ""
+    part: str = ""
+    wave: int | None = None
+    waves: int | None = None
+    paused: bool = False
+    window_open: bool | None = None
+    window_left: float | None = None
+    unavailable: int | None = None
+    budget: int | None = None
+    changed: float | None = None
+    members: tuple[Member, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True)
 class Site:
     """A site at one moment."""
 
@@ -68,3 +114,5 @@ class Site:
     problem: str = ""
     """Why something on the page may be missing."""
     silent_s: float = SILENT_S
+    rollout: Rollout | None = None
+    """None if no controller tells of a plan."""

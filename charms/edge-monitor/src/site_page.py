@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
+import rollout_words
 import site_words
 from site_facts import Site
 
@@ -39,11 +40,20 @@ def render(site: Site) -> str:
             (alert, site_words.tone(alert), _since(site.at, alert.since))
             for alert in site_words.ordered(site.alerts or ())
         ],
-        plan=site_words.plan(site),
+        plan=_plan(site),
+        words=rollout_words,
+        rollout=site.rollout if rollout_words.is_shown(site.rollout, site.at) else None,
         progress=bar(site_words.progress(site)),
         line=line,
         size=(WIDTH, HEIGHT, _y(LIMIT)),
     )
+
+
+def _plan(site: Site) -> str:
+    """Return the plan that is under way; the controller knows better than the nodes."""
+    if site.rollout is None:
+        return site_words.plan(site)
+    return site.rollout.plan if rollout_words.is_under_way(site.rollout) else ""
 
 
 def line(values: Sequence[float]) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime
 import re
-import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
-from site_facts import Alert, Node, Site
+import rollout_source
+import site_samples
+from site_facts import Alert, Node, Rollout, Site
 
-Ask = Callable[[str], Any]
-"""Takes a path with its query, returns a document. Raises OSError or ValueError."""
-
-HISTORY_S = 6 * 3600
-HISTORY_STEP_S = 600
+Ask = site_samples.Ask
 
 _ROOT = 'mountpoint=~"/|/writable|/var/snap.*"'
 _DISKS = 'device=~"mmcblk[0-9]+|sd[a-z]|nvme[0-9]n[0-9]"'
@@ -68,6 +65,7 @@ class Known:
     """What was found of each node so far, and what could not be found."""
 
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    rollout: Rollout | None = None
     problem: str = ""
 
     def note(self, node: str, key: str, value: object) -> None:
@@ -81,37 +79,27 @@ def look(store: Ask, rules: Ask, *, name: str, now: float) -> Site:
     known = Known()
     try:
         for key, query in NUMBERS.items():
-            for labels, value in _vector(store, query, now):
+            for labels, value in site_samples.vector(store, query, now):
                 known.note(labels.get("node", ""), key, value)
         for key, query in ANSWERS.items():
-            for labels, value in _vector(store, query, now):
+            for labels, value in site_samples.vector(store, query, now):
                 known.note(labels.get("node", ""), key, value > 0)
         for key, (label, query) in WORDS.items():
-            for labels, _ in _vector(store, query, now):
+            for labels, _ in site_samples.vector(store, query, now):
                 known.note(labels.get("node", ""), key, labels.get(label, ""))
         _heat(store, known, now)
+        known.rollout = rollout_source.look(store, now)
     except (OSError, ValueError, KeyError, TypeError) as e:
         known.problem = f"The store does not answer: {e}."
     nodes = tuple(Node(node, **facts) for node, facts in sorted(known.nodes.items()))
-    site = Site(name, now, nodes, problem=known.problem)
+    site = Site(name, now, nodes, rollout=known.rollout, problem=known.problem)
     return _with_alerts(site, rules)
 
 
 def _heat(store: Ask, known: Known, now: float) -> None:
-    asked = {"query": HEAT, "start": now - HISTORY_S, "end": now, "step": f"{HISTORY_STEP_S}s"}
-    document = store(f"/api/v1/query_range?{urllib.parse.urlencode(asked)}")
-    for series in document["data"]["result"]:
-        values = tuple(float(value) for _, value in series["values"])
-        known.note(series["metric"].get("node", ""), "heat", values)
-
-
-def _vector(store: Ask, query: str, now: float) -> Iterable[tuple[Mapping[str, str], float]]:
-    asked = urllib.parse.urlencode({"query": query, "time": now})
-    document = store(f"/api/v1/query?{asked}")
-    if document["status"] != "success":
-        raise ValueError(document.get("error", "it refused a query"))
-    for sample in document["data"]["result"]:
-        yield cast("Mapping[str, str]", sample["metric"]), float(sample["value"][1])
+    for labels, samples in site_samples.history(store, HEAT, now):
+        values = tuple(value for _, value in samples)
+        known.note(labels.get("node", ""), "heat", values)
 
 
 def _with_alerts(site: Site, rules: Ask) -> Site:

@@ -14,14 +14,19 @@ DAY_S = 86400
 
 _TONES = {"critical": BAD, "warning": WARN, "info": PLAIN, "none": PLAIN}
 _RANK = {"critical": 0, "warning": 1, "info": 2, "none": 3}
+BUSY = (
+    *("granted", "disrupted", "uncommitted"),
+    *("draining", "upgrading", "rebooting", "validating", "uncordoning", "going back"),
+)
+"""States, and a controller's words for what a node does in them, of one that is on its way."""
 _STATES = {
+    **dict.fromkeys(BUSY, WARN),
     "done": GOOD,
-    "disrupted": WARN,
-    "uncommitted": WARN,
     "failed": BAD,
     "regressed": BAD,
     "rolled-back": BAD,
     "quarantined": BAD,
+    "not heard": BAD,
 }
 UNDER_WAY = ("staging", "waiting", "disrupted", "uncommitted", "soaking")
 
@@ -162,7 +167,7 @@ def _upgrade(node: Node, at: float) -> Cell:
     if not node.state:
         return Cell(NOT_KNOWN, UNKNOWN)
     since = "" if node.state_since is None else f"for {ago(at - node.state_since)}"
-    return Cell(node.state, _STATES.get(node.state, PLAIN), since)
+    return Cell(node.state, state_tone(node.state), since)
 
 
 _COLUMNS: dict[str, Callable[[Node, float], Cell]] = {
@@ -179,16 +184,24 @@ _COLUMNS: dict[str, Callable[[Node, float], Cell]] = {
 COLUMNS = tuple(_COLUMNS)
 
 
+def state_tone(state: str) -> str:
+    """Return how a state of an upgrade is to be taken."""
+    return _STATES.get(state, PLAIN)
+
+
 def progress(site: Site) -> list[tuple[str, str, int]]:
     """Return how many nodes are in which state of the upgrade: state, tone, number."""
-    states = [node.state for node in site.nodes if node.plan and not is_silent(node, site)]
+    if site.rollout is not None and site.rollout.members:
+        states = [member.state for member in site.rollout.members]
+    else:
+        states = [node.state for node in site.nodes if node.plan and not is_silent(node, site)]
     order = ("done", "soaking", *UNDER_WAY[:4], *sorted(set(states)))
     seen = [state for state in dict.fromkeys(order) if state in states]
-    return [(state, _STATES.get(state, PLAIN), states.count(state)) for state in seen]
+    return [(state, state_tone(state), states.count(state)) for state in seen]
 
 
 def plan(site: Site) -> str:
-    """Return the plan that an upgrade is under way for; empty if there is none."""
+    """Return the plan that an upgrade is under way for, by what the nodes say; empty if none."""
     busy = [node for node in site.nodes if node.state in UNDER_WAY and node.plan]
     return busy[0].plan if busy else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,6 +11,12 @@ from edgecloud.metrics import exposition
 from edgecloud.metrics import site_upgrade as names
 from edgecloud.rollout import audit, availability, ledger, messages, plan, waves, window
 
+MOST_MEMBERS = 64
+"""More than that nobody reads on a page, and each costs series."""
+LONGEST = 200
+"""Of a text that is a label."""
+
+_COUNTDOWN = re.compile(r"\d+ s of a window with \d+ s left")
 _GATES = {ledger.Verdict.PASS: 1, ledger.Verdict.FAIL: 0}
 
 
@@ -18,6 +25,7 @@ def text(facts: site_status.Facts, chain: Sequence[audit.Record], tally: Mapping
     samples = [*_of_chain(chain), *_of_tally(tally)]
     if facts.rollout is not None and facts.accepted is not None:
         samples += _of_rollout(facts.rollout)
+        samples += _of_members(facts, facts.rollout)
         samples += _of_site(facts, facts.rollout, facts.accepted)
     return exposition.write(samples)
 
@@ -40,6 +48,10 @@ def _of_tally(tally: Mapping[str, int]) -> Iterator[exposition.Sample]:
 
 def _of_rollout(rollout: ledger.Rollout) -> Iterator[exposition.Sample]:
     entries = rollout.entries.values()
+    if rollout.step < len(rollout.steps):
+        yield names.STEP.at(1, part=rollout.steps[rollout.step].part)
+        yield names.WAVE.at(rollout.wave)
+        yield names.WAVES.at(len(rollout.waves))
     there = [entry for entry in entries if not entry.released]
     yield names.PLAN.at(
         1, plan=rollout.plan_id, generation=str(rollout.generation), digest=rollout.digest[:12]
@@ -55,6 +67,21 @@ def _of_rollout(rollout: ledger.Rollout) -> Iterator[exposition.Sample]:
     yield names.FAILED.at(sum(entry.failed for entry in there))
     yield names.QUARANTINED.at(statuses[messages.Status.QUARANTINED])
     yield names.DEBT.at(sum(entry.debt for entry in there))
+
+
+def _of_members(facts: site_status.Facts, rollout: ledger.Rollout) -> Iterator[exposition.Sample]:
+    """Yield each node's place, and why it waits, in words that stay the same while they hold."""
+    waves_of = {name: str(number) for number, wave in enumerate(rollout.waves) for name in wave}
+    for name in list(rollout.entries)[:MOST_MEMBERS]:
+        state = site_status.state(facts, rollout, name)
+        yield names.MEMBER.at(1, member=name, wave=waves_of.get(name, ""), state=state)
+        for reason in sorted({_lasting(reason) for reason in facts.waiting.get(name, ())}):
+            yield names.WAITS.at(1, member=name, reason=reason)
+
+
+def _lasting(reason: str) -> str:
+    """Return a reason without what counts down: each number would be a series of its own."""
+    return _COUNTDOWN.sub("more of a window than is left", reason)[:LONGEST]
 
 
 def _of_site(
@@ -78,6 +105,9 @@ def _of_site(
             yield names.SILENT.at(since, member=name)
     for name, verdict in facts.sight.gates.items():
         yield names.GATE.at(_GATES.get(verdict, -1), gate=name)
+    for gate in accepted.gates:
+        asks, when = gate.query[:LONGEST], ", ".join(gate.when)
+        yield names.GATE_INFO.at(1, gate=gate.name, kind=gate.type, asks=asks, when=when)
     remaining = window.remaining(accepted.calendar, facts.now)
     yield names.WINDOW.at(remaining > 0)
     if accepted.calendar.windows:

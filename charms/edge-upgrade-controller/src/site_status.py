@@ -147,6 +147,14 @@ def _class(facts: Facts, name: str) -> str:
     return report.status.value if is_begun else "granted"
 
 
+def state(facts: Facts, rollout: ledger.Rollout, name: str) -> str:
+    """Return what a node does, in one word or two."""
+    entry, report = rollout.entries[name], facts.sight.reports.get(name)
+    if entry.released:
+        return "released"
+    return _class(facts, name) if entry.holds_slot or not report else report.status.value
+
+
 def _unavailable(facts: Facts, rollout: ledger.Rollout) -> str:
     if facts.accepted is None or facts.sight.blind:
         return ""
@@ -172,15 +180,15 @@ def table(facts: Facts) -> dict[str, Any]:
         "paused": rollout.paused,
         "gates": {name: verdict.value for name, verdict in facts.sight.gates.items()},
         "gates-say": {gate.removeprefix("gate "): why for gate, why in facts.said.items()},
-        "nodes": {name: _row(facts, name, entry) for name, entry in rollout.entries.items()},
+        "nodes": {name: _row(facts, rollout, name) for name in rollout.entries},
     }
 
 
-def _row(facts: Facts, name: str, entry: ledger.Entry) -> dict[str, Any]:
-    report = facts.sight.reports.get(name)
+def _row(facts: Facts, rollout: ledger.Rollout, name: str) -> dict[str, Any]:
+    entry, report = rollout.entries[name], facts.sight.reports.get(name)
     marks = ("failed", "skipped", "debt", "released")
     return {
-        "status": _class(facts, name) if entry.holds_slot or not report else report.status.value,
+        "status": state(facts, rollout, name),
         "version": report.version if report else "",
         "order": entry.verb.value if entry.verb else "none",
         "marks": [mark for mark in marks if getattr(entry, mark)],

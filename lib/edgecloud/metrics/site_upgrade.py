@@ -17,6 +17,19 @@ PLAN = Metric(
 PHASE = Metric(
     "upgrade_site_phase", "1 for the phase that the plan is in, 0 for every other.", ("phase",)
 )
+STEP = Metric("upgrade_site_step_info", "The step at hand; always 1.", ("part",))
+WAVE = Metric("upgrade_site_wave", "The wave at hand; 0 is the canary.")
+WAVES = Metric("upgrade_site_waves", "Waves of the step at hand, the canary among them.")
+MEMBER = Metric(
+    "upgrade_site_member_info",
+    "A node of the plan, its wave, and what it does in it; always 1. Of the first 64 only.",
+    ("member", "wave", "state"),
+)
+WAITS = Metric(
+    "upgrade_site_waits",
+    "What keeps a node of the plan from its turn; always 1. Of the first 64 only.",
+    ("member", "reason"),
+)
 PAUSED = Metric("upgrade_site_paused", "Whether an operator paused the plan.")
 NODES = Metric(
     "upgrade_site_nodes", "Nodes of the plan by the status that they report.", ("status",)
@@ -62,6 +75,11 @@ GATE = Metric(
     "1 if a gate passes, 0 if it fails, -1 if its answer is none to go by.",
     ("gate",),
 )
+GATE_INFO = Metric(
+    "upgrade_site_gate_info",
+    "A gate of the plan, and what it asks; always 1.",
+    ("gate", "kind", "asks", "when"),
+)
 WINDOW = Metric("upgrade_site_window_open", "Whether nodes may be disturbed now.")
 REMAINING = Metric(
     "upgrade_site_window_remaining_seconds", "For how long they may still be disturbed."
@@ -75,7 +93,8 @@ RECORDS = Metric(
 INTACT = Metric("upgrade_site_audit_intact", "Whether the audit chain still verifies.")
 
 METRICS = (
-    PLAN, PHASE, PAUSED, NODES, DONE, GRANTED, UNAVAILABLE, BUDGET, FAILED, QUARANTINED, DEBT,
-    ORDERS, OUTCOMES, SILENT, VOTERS, SLACK, SKEW, GATE, WINDOW, REMAINING,
+    PLAN, PHASE, STEP, WAVE, WAVES, MEMBER, WAITS, PAUSED, NODES, DONE, GRANTED, UNAVAILABLE,
+    BUDGET, FAILED, QUARANTINED, DEBT,
+    ORDERS, OUTCOMES, SILENT, VOTERS, SLACK, SKEW, GATE, GATE_INFO, WINDOW, REMAINING,
     CHANGED, RECORDS, INTACT,
 )  # fmt: skip

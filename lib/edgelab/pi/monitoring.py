@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from edgecloud.metrics import node
+from edgecloud.metrics import node, site_upgrade
 from edgelab.pi import alert_rules, files, forwarding, promql, silencing, state
 
 if typing.TYPE_CHECKING:
@@ -152,11 +152,17 @@ def _exported(
     yield {"__name__": "node_filesystem_size_bytes", **root}, float(machine.disk_bytes)
     yield {"__name__": "node_filesystem_avail_bytes", **root}, float(machine.free_bytes())
     yield {"__name__": "node_filesystem_readonly", **root}, 0.0
-    for line in files.read(machine, f"{node.FOLDER}/{node.TEXTFILE}").splitlines():
+    told = [f"{node.FOLDER}/{node.TEXTFILE}", site_upgrade.TEXTFILE]
+    for line in "".join(files.read(machine, path) for path in told).splitlines():
         found = _SAMPLE.fullmatch(line)
         if found:
-            own = dict(_LABEL.findall(found["labels"] or ""))
+            own = {key: _plain(text) for key, text in _LABEL.findall(found["labels"] or "")}
             yield {"__name__": found["name"], **labels, **own}, float(found["value"])
+
+
+def _plain(text: str) -> str:
+    """Return the value of a label without what keeps it apart from its quotes."""
+    return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
 
 
 def _is_up(machine: machines.Machine, address: str) -> bool:

@@ -1,6 +1,7 @@
 """The page of a site, filled from the real store and the real evaluator of its rules."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import time
@@ -28,10 +29,31 @@ def samples(now):
         ),
         'node_boot_time_seconds{node="pi-2",role="worker"}': lambda n: now if n < 60 else None,
     }
+    series |= upgrade()
     for name, at in series.items():
         for n in range(121):
             if at(n) is not None:
                 yield f"{name} {float(at(n))} {int(now - (120 - n) * STEP_S) * 1000}\n"
+
+
+def upgrade():
+    """Return what the controller's leader tells: a gate passed for half an hour, and fails now."""
+    site = "upgrade_site"
+    return {
+        f'{site}_plan_info{{node="pi-1",plan="winter",generation="1",digest="d"}}': lambda n: 1,
+        f'{site}_phase{{node="pi-1",phase="active"}}': lambda n: 1,
+        f'{site}_phase{{node="pi-1",phase="held"}}': lambda n: 0,
+        f'{site}_step_info{{node="pi-1",part="kubernetes/1.36"}}': lambda n: 1,
+        f'{site}_wave{{node="pi-1"}}': lambda n: 1,
+        f'{site}_waves{{node="pi-1"}}': lambda n: 2,
+        f'{site}_window_open{{node="pi-1"}}': lambda n: 1,
+        f'{site}_member_info{{node="pi-1",member="pi-1",wave="0",state="done"}}': lambda n: 1,
+        f'{site}_member_info{{node="pi-1",member="pi-2",wave="1",state="waiting"}}': lambda n: 1,
+        f'{site}_waits{{node="pi-1",member="pi-2",reason="gate calm: fail"}}': lambda n: 1,
+        f'{site}_gate_info{{node="pi-1",gate="calm",kind="alerts",asks="severity=\\"critical\\"",'
+        'when="before"}': lambda n: 1,
+        f'{site}_gate_status{{node="pi-1",gate="calm"}}': lambda n: n < 60,
+    }
 
 
 @contextlib.contextmanager
@@ -77,7 +99,7 @@ def test_given_a_real_store_and_real_rules_when_asked_then_the_page_says_how_the
     with evaluator(store, tmp_path) as rules:
         for _ in range(60):
             answer = page(store, rules)
-            if "The supply of pi-1 sags" in answer:
+            if "The supply of pi-1 sags" in answer and "Fires: " in answer:
                 break
             time.sleep(1)
 
@@ -87,6 +109,10 @@ def test_given_a_real_store_and_real_rules_when_asked_then_the_page_says_how_the
         assert text in answer
     assert "last heard 30 min ago" in answer
     assert '<polyline points="' in answer
+    for text in ("kubernetes/1.36, wave 1 of 1", "Held up: gate calm: fail", "1 waiting"):
+        assert text in answer
+    assert "Fires: UnderVoltage on pi-1" in answer  # As the store has it, not the evaluator.
+    assert re.search(r"\b[34] pass, [34] fail", answer)
 
 
 def test_given_no_evaluator_when_asked_then_the_page_says_that_alerts_are_unknown(store):

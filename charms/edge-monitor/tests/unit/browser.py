@@ -44,7 +44,11 @@ addEventListener("load", () => {
   }
   const lines = [...document.querySelectorAll("svg polyline")].map(e => e.getBoundingClientRect())
     .map(b => ({width: b.width, height: b.height}));
-  const report = {texts, lines, wide: document.documentElement.scrollWidth, window: innerWidth};
+  const strips = [...document.querySelectorAll("svg.strip")].map(strip =>
+    [...strip.querySelectorAll("rect")].map(e => e.getBoundingClientRect())
+      .map(b => ({left: b.left, right: b.right, height: b.height})));
+  const wide = document.documentElement.scrollWidth;
+  const report = {texts, lines, strips, wide, window: innerWidth};
   document.body.setAttribute("data-report", JSON.stringify(report));
 });
 </script>

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from site_facts import Alert, Node, Site
+from site_facts import Alert, Gate, Member, Node, Rollout, Site
 
 NOW = 1_795_615_200.0
 DAY = 86400
@@ -36,6 +36,41 @@ PI_2 = dataclasses.replace(
     written_a_day=3.1e9,
 )
 PI_3 = dataclasses.replace(PI_1, name="pi-3", role="worker", certificate_ends=None, lxd="5.21.3")
+
+PASSED, FAILED, UNANSWERED, UNASKED = 1.0, 0.0, -1.0, None
+HOLDS = "gate calm: fail"
+WINTER = Rollout(
+    "winter-2026",
+    phase="active",
+    part="kubernetes/1.35",
+    wave=1,
+    waves=3,
+    window_open=True,
+    window_left=7500,
+    unavailable=2,
+    budget=2,
+    changed=NOW - 420,
+    members=(
+        Member("pi-1", 0, "done"),
+        Member("pi-2", 1, "disrupted"),
+        Member("pi-3", 1, "waiting", (HOLDS,)),
+        Member("pi-4", 2, "not heard", (HOLDS, "it is not heard")),
+        Member("pi-5", 2, "waiting", (HOLDS, "vetoed on the node")),
+    ),
+    gates=(
+        Gate(
+            "calm",
+            "alerts",
+            'severity="critical"',
+            "before, continuous",
+            FAILED,
+            (*[UNASKED] * 9, *[PASSED] * 19, UNANSWERED, UNANSWERED, *[PASSED] * 4, *[FAILED] * 3),
+            ("NodeSilent on pi-4", "UnderVoltage on pi-2"),
+        ),
+        Gate("units-up", "promql", "", "before", PASSED, (*[UNASKED] * 9, *[PASSED] * 28)),
+    ),
+)
+"""A plan that goes on at one node while a gate holds the others."""
 
 WELL = Site("lighthouse", NOW, (PI_1, PI_2, PI_3), alerts=())
 
@@ -99,5 +134,22 @@ TROUBLED = Site(
             since=NOW - 2 * DAY,
         ),
     ),
+    rollout=WINTER,
 )
 UNSURE = Site("lighthouse", NOW, (PI_1,), problem="The evaluator of rules does not answer.")
+HELD_UP = dataclasses.replace(
+    TROUBLED,
+    rollout=dataclasses.replace(
+        WINTER,
+        members=tuple(
+            Member(each.name, each.wave, "waiting", (HOLDS,)) for each in WINTER.members
+        ),
+        wave=0,
+    ),
+)
+ENDED = dataclasses.replace(
+    WELL,
+    rollout=dataclasses.replace(
+        WINTER, phase="held", gates=(), members=(Member("pi-1", 0, "rolled-back"),)
+    ),
+)

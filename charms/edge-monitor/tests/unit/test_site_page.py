@@ -8,9 +8,15 @@ import demo_site
 import pytest
 
 import site_page
-from site_facts import Alert, Site
+from site_facts import Alert, Gate, Member, Rollout, Site
 
-SITES = {"well": demo_site.WELL, "troubled": demo_site.TROUBLED, "unsure": demo_site.UNSURE}
+SITES = {
+    "well": demo_site.WELL,
+    "troubled": demo_site.TROUBLED,
+    "unsure": demo_site.UNSURE,
+    "held up": demo_site.HELD_UP,
+    "ended": demo_site.ENDED,
+}
 EVERY = pytest.mark.parametrize("site", SITES.values(), ids=SITES)
 
 
@@ -59,8 +65,11 @@ def test_given_names_with_markup_when_rendered_then_they_stay_text():
     evil = "<script>alert(1)</script>\"'&"
     node = dataclasses.replace(demo_site.PI_1, name=evil, state=evil, plan=evil, kubernetes=evil)
     alert = Alert(evil, evil, evil, evil, evil)
+    gate = Gate(evil, evil, evil, evil, 0, (0.0,), (evil,))
+    member = Member(evil, 0, evil, (evil,))
+    rollout = Rollout(evil, "active", evil, members=(member,), gates=(gate,))
 
-    page = site_page.render(Site(evil, demo_site.NOW, (node,), (alert,), evil))
+    page = site_page.render(Site(evil, demo_site.NOW, (node,), (alert,), evil, rollout=rollout))
 
     assert "<script" not in page
     assert "script" not in Reader(page).seen
@@ -125,3 +134,25 @@ def test_given_many_nodes_when_rendered_then_the_page_stays_small():
     page = site_page.render(Site("large", demo_site.NOW, nodes, ()))
 
     assert len(page) < 120_000
+
+
+def test_given_a_gate_that_holds_all_when_rendered_then_it_is_said_once_and_plainly():
+    page = site_page.render(demo_site.HELD_UP)
+
+    assert page.count("Held up: gate calm: fail") == 1
+    assert "waits: gate calm" not in page
+
+
+def test_given_a_plan_that_ended_badly_when_rendered_then_it_is_shown_but_not_under_way():
+    page = site_page.render(demo_site.ENDED)
+
+    assert "<b>none</b><span>upgrade under way</span>" in page
+    assert '<span class="tag bad">held</span>' in page
+    assert "rolled-back" in page
+
+
+def test_given_no_word_of_a_controller_when_rendered_then_what_nodes_say_is_shown():
+    page = site_page.render(dataclasses.replace(demo_site.TROUBLED, rollout=None))
+
+    assert "as the nodes say; the controller is not heard" in page
+    assert "1 disrupted" in page

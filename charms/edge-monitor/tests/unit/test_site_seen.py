@@ -1,5 +1,7 @@
 """What a person sees of the page in a real browser: at a desk, on a phone, by day, by night."""
 
+import itertools
+
 import browser
 import demo_site
 import pytest
@@ -35,7 +37,23 @@ NEEDED = (
     "not known",
     "winter-2026",
     "1 done",
-    "1 waiting",
+    "2 waiting",
+    "active",
+    "kubernetes/1.35, wave 1 of 2",
+    "The others wait: gate calm: fail",
+    "2 of at most 2 unavailable",
+    "window open for 2 h yet",
+    "last change 7 min ago",
+    "Canary",
+    "Wave 1",
+    "at hand",
+    "waits: vetoed on the node",
+    "Gate calm",
+    "23 pass, 3 fail, 2 no answer",
+    "Fires: NodeSilent on pi-4, UnderVoltage on pi-2",
+    'severity="critical"',
+    "Gate units-up",
+    "28 pass",
 )
 
 
@@ -96,6 +114,7 @@ def overlap(one, other):
 
 def test_given_a_desk_when_seen_then_each_node_is_one_row(seen):
     texts = seen(DESK)["texts"]
+    # Each is named in its wave, too; the table comes last.
     tops = {t["text"]: t["top"] for t in texts if t["text"] in NODES}
 
     for name, top in tops.items():
@@ -133,3 +152,14 @@ def test_given_a_screenshot_when_looked_at_then_the_verdict_is_plain_to_see(
     assert colours.count(band) > 0.1 * len(colours)
     brightness = [sum(pixel) / 3 for pixel in colours]
     assert max(brightness) - min(brightness) > 180
+
+
+def test_given_verdicts_of_the_past_when_seen_then_each_has_a_place_in_its_gates_strip(seen):
+    strips = seen(PHONE)["strips"]
+
+    assert [len(strip) for strip in strips] == [28, 28]
+    failed, passed = strips[0][-1], strips[0][0]
+    assert failed["right"] == pytest.approx(strips[1][-1]["right"])
+    assert failed["height"] > passed["height"] > 8  # Told apart without its colour.
+    pairs = itertools.pairwise(strips[0])
+    assert all(one["right"] <= other["left"] + 1 for one, other in pairs)

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 
+from ops import testing
+
 from edgecloud.metrics import site_upgrade
 
 ONE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -150,3 +152,60 @@ def test_given_a_node_that_is_away_when_measured_then_it_says_since_when_until_i
     site.actors["pi-2"].heard = True
     site.event()
     assert not [name for name in measured(site) if name.startswith("silent_since")]
+
+
+def test_given_a_granted_canary_when_measured_then_each_node_has_its_wave_its_state_and_its_reason(
+    site,
+):
+    site.start()
+    site.round()
+
+    found = measured(site)
+
+    assert found['step_info{part="kubernetes/1.35"}'] == 1
+    assert (found["wave"], found["waves"]) == (0, 2)
+    members = [name for name in found if name.startswith("member_info")]
+    assert members == [
+        'member_info{member="pi-0",wave="0",state="granted"}',
+        'member_info{member="pi-1",wave="1",state="waiting"}',
+        'member_info{member="pi-2",wave="1",state="waiting"}',
+    ]
+
+
+def test_given_a_node_that_waits_when_measured_then_the_reason_is_told_and_gone_once_it_is_over(
+    site,
+):
+    site.actors["pi-0"].vetoed = True
+    site.start()
+    site.round()
+
+    assert 'waits{member="pi-0",reason="vetoed on the node"}' in measured(site)
+
+    site.actors["pi-0"].vetoed = False
+    site.round()
+    assert not [name for name in measured(site) if "vetoed" in name]
+
+
+def test_given_a_window_that_is_too_short_when_time_passes_then_the_reason_stays_the_same(site):
+    site.start(windows=[{"start": "08:00", "length": "31m", "tz": "UTC"}])
+    seen = set()
+    for _ in range(3):
+        site.round(90)
+        seen |= {name for name in measured(site) if "of a window" in name}
+
+    assert seen == {'waits{member="pi-0",reason="needs more of a window than is left"}'}
+
+
+def test_given_gates_when_measured_then_it_is_told_what_each_asks(site):
+    site.more = [testing.Relation("health-gate", remote_app_name="monitor")]
+    site.start(
+        gates=[{"name": "calm", "type": "alerts", "query": "severity=~'a|b'", "when": ["before"]}]
+    )
+    site.round()
+
+    found = measured(site)
+
+    asked = 'gate="calm",kind="alerts",asks="severity=~\'a|b\'",when="before"'
+    assert found[f"gate_info{{{asked}}}"] == 1
+    assert found['gate_status{gate="calm"}'] == -1
+    assert found['waits{member="pi-0",reason="gate calm: error"}'] == 1
