@@ -67,7 +67,8 @@ def arm(juju: Model, fault: FaultSpec) -> None:
     places: Mapping[str, object] = (
         juju.applications if fault.kind == "lose-leader" else juju.world.machines
     )
-    if fault.target not in places and not (fault.target == "*" and fault.kind in _FOR_ALL):
+    for_all = fault.target == "*" and fault.kind in _FOR_ALL
+    if fault.target not in places and not for_all and not _may_come(juju, fault):
         raise FaultError(f"{fault.kind}: there is no {fault.target!r}, only {', '.join(places)}")
     if fault.kind == "bad-build":
         (revision,) = fault.command
@@ -78,8 +79,20 @@ def arm(juju: Model, fault: FaultSpec) -> None:
         command = pi.Fault(fault.command, nth=int(fault.at), effect=_OF_COMMANDS[fault.kind])
         juju.world.machines[fault.target].faults.add(command)
         return
-    happen = _KINDS[fault.kind]
-    juju.schedule(juju.clock.now() + fault.at, lambda: happen(juju, fault.target))
+    juju.schedule(juju.clock.now() + fault.at, lambda: _happen(juju, fault))
+
+
+def _may_come(juju: Model, fault: FaultSpec) -> bool:
+    """Return whether a target is an instance of a machine's LXD, which may be there in time."""
+    host, slash, _ = fault.target.partition("/")
+    of_machines = fault.kind in _KINDS and fault.kind != "lose-leader"
+    return of_machines and bool(slash) and host in juju.world.machines
+
+
+def _happen(juju: Model, fault: FaultSpec) -> None:
+    if "/" in fault.target and fault.target not in juju.world.machines:
+        raise FaultError(f"{fault.kind}: there is no {fault.target!r} after {fault.at:.0f} s")
+    _KINDS[fault.kind](juju, fault.target)
 
 
 def _machines(target: str) -> tuple[str, ...]:

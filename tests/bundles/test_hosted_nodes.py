@@ -174,6 +174,11 @@ def test_given_a_join_that_is_refused_when_tried_again_then_it_is_by_a_new_token
     else:
         assert tried == [1, 0]
         assert len(site.watch.offered) == 2
+    boots = tampered[0].boots
+    site.power_off(tampered[0].id)  # As by `lxc stop --force`; the host goes on.
+    site.settle()
+    ready(site, FIRST)
+    assert tampered[0].boots == boots + 1
     seen = "\n".join(site.record.plain_text())
     assert not [url for url in site.watch.offered if url.split("/")[1] in seen]
 

@@ -73,6 +73,19 @@ def test_given_a_machine_that_is_not_there_when_armed_then_those_there_are_named
         faults.arm(deployed, faults.parse("power-off:7@5"))
 
 
+def test_given_what_lxd_will_host_when_armed_then_it_has_to_be_there_by_then(deployed):
+    faults.arm(deployed, faults.parse("power-off:1/node@50"))
+    faults.arm(deployed, faults.parse("power-off:1/late@60"))
+    made = deployed.world.add_machine("1/node", container_of="1", instance="instances/default/n")
+
+    with pytest.raises(faults.FaultError, match="there is no '1/late' after 60 s"):
+        deployed.advance(100)
+
+    assert not made.powered
+    with pytest.raises(faults.FaultError, match="there is no '7/node'"):
+        faults.arm(deployed, faults.parse("power-off:7/node@5"))
+
+
 @pytest.mark.parametrize("kind", [k for k in TIMED if "controller" not in k])
 def test_given_no_machine_but_a_star_when_only_one_can_be_meant_then_it_is_refused(deployed, kind):
     with pytest.raises(faults.FaultError, match="there is no"):

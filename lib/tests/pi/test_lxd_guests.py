@@ -148,6 +148,18 @@ def test_given_power_cut_when_it_is_back_then_instances_start_in_their_order_whe
     assert {name: one.address for name, one in host.world.machines.items()} == before
 
 
+def test_given_an_instance_that_went_down_by_itself_when_asked_then_lxd_knows_and_starts_it(host):
+    made = host.make("n1")
+    made.power_off()
+
+    [seen] = instances.every(host.api)
+    started = instances.ensure_running(host.api, "n1")
+
+    assert seen.status == instances.STOPPED
+    assert started
+    assert made.powered
+
+
 def test_given_an_evacuated_member_when_it_restarts_then_its_instances_wait_for_restore(host):
     made = host.make("n1", **{"boot.autostart": "true", "cluster.evacuate": "stop"})
     cluster.ensure_evacuated(host.api, "a")

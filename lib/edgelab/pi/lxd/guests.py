@@ -71,6 +71,16 @@ def stop(world: worlds.World, site: state.Site, document: state.Json) -> None:
         inside.power_off()
 
 
+def notice(world: worlds.World, site: state.Site) -> None:
+    """Have the database know of instances that went down by themselves, as LXD does."""
+    for document in site.objects.values():
+        if document.get("status") != RUNNING or "profiles" not in document:
+            continue
+        inside = find(world, site, document)
+        if inside is not None and not inside.powered:
+            document["status"] = STOPPED
+
+
 def delete(world: worlds.World, site: state.Site, document: state.Json) -> None:
     """Take the machine in an instance away, disk and all."""
     inside = find(world, site, document)

@@ -10,6 +10,7 @@ from edgelab.pi.lxd import api, guest_api, guests, state
 def instances(request: api.Request) -> api.Reply:
     """Answer for instances and what belongs to one."""
     objects = request.site.objects
+    guests.notice(request.machine.world, request.site)
     if len(request.parts) == 1:
         if request.method == "POST":
             return _make(request)
