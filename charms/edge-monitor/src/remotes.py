@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ PASSWORD = "/etc/edge-monitor/remote.password"
 RELATED_CA = "/etc/edge-monitor/related-ca.pem"
 """The authorities that came by a relation."""
 CA = "/etc/edge-monitor/remote-ca.pem"
+
+_SECRET_NAME = re.compile("auth|key|pass|secret|token", re.IGNORECASE)
 
 KEYS = frozenset({"username", "password", "token", "ca"})
 
@@ -63,9 +66,14 @@ def problems(text: str) -> Iterator[str]:
             continue
         if parts.scheme not in ("http", "https") or not parts.hostname:
             yield f"remote-stores: {parts.hostname or address} is not an http or https address"
-        elif parts.username or parts.password:
+        elif parts.username or parts.password or _holds_a_secret(parts.query):
             # Not repeated: what stands there is a secret.
             yield f"remote-stores: put the credentials of {parts.hostname} into remote-credentials"
+
+
+def _holds_a_secret(query: str) -> bool:
+    """Return whether a query names what everybody would see among the arguments of a process."""
+    return any(_SECRET_NAME.search(name) for name, _ in urllib.parse.parse_qsl(query))
 
 
 def ensure(

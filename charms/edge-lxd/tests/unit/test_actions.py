@@ -380,6 +380,23 @@ def test_given_a_wrong_option_when_a_member_is_restored_then_only_what_needs_opt
     assert "disk=sda: set auto" in refusal
 
 
+def test_given_no_alias_when_an_image_is_imported_then_it_is_for_machines_like_this(
+    pis, unit, tmp_path
+):
+    pis.add(0, arch="amd64").install(0).found(0)
+    image, empty = tmp_path / "image.tar", tmp_path / "empty"
+    image.write_bytes(b"an image")
+    empty.touch()
+    resources = {
+        testing.Resource(name="image-metadata", path=image),
+        testing.Resource(name="image-rootfs", path=empty),
+    }
+
+    results = unit(0).act("import-image", resources=resources)
+
+    assert results["alias"] == "juju/ubuntu@24.04/amd64"
+
+
 def test_given_no_image_when_imported_then_it_says_what_to_attach(site, tmp_path):
     empty = tmp_path / "empty"
     empty.touch()

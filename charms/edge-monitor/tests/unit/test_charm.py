@@ -7,6 +7,7 @@ import pytest
 from ops import testing
 
 import answers
+import remotes
 from edgecloud.interfaces import health_gate
 from edgecloud.testing import decoded
 
@@ -362,6 +363,10 @@ def test_given_credentials_when_configured_then_they_lie_in_files_of_root_only(m
             "remote-stores: put the credentials of far.example into remote-credentials",
         ),
         (
+            {"remote_stores": "https://far.example/w?db=a&api_key=s3cret"},
+            "remote-stores: put the credentials of far.example into remote-credentials",
+        ),
+        (
             {"remote_stores": "far.example"},
             "remote-stores: far.example is not an http or https address",
         ),
@@ -371,6 +376,11 @@ def test_given_credentials_when_configured_then_they_lie_in_files_of_root_only(m
 )
 def test_given_unfit_stores_when_configured_then_the_way_out_is_said(monitor, options, problem):
     assert monitor.config(**options).run().status == testing.BlockedStatus(problem)
+
+
+def test_given_a_store_with_parameters_when_configured_then_only_a_secret_is_refused():
+    assert list(remotes.problems("https://far.example/w?extra_label=site%3Dharbour")) == []
+    assert list(remotes.problems("https://far.example/w?Token=s3cret"))
 
 
 def test_given_unfit_credentials_when_configured_then_all_that_is_wrong_is_said(monitor):
