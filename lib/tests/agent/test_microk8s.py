@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from edgecloud.agent import exchange, journal, kube, paths, settings
+from edgecloud.agent.gauges import writing
+from edgecloud.host import rejoin_offer
 from edgecloud.rollout import audit, messages, state
 from edgelab import pi
 
@@ -145,6 +147,30 @@ def test_given_a_bad_build_on_a_voter_when_it_is_applied_then_it_joins_anew(trio
     assert trio.running(1) == trio.revision("1.35")
     assert not any(call.argv[1:2] == ("revert",) for call in trio.world.calls)
     assert [m.machine for m in trio.cluster(0).members if m.role == "voter"].count("1") == 1
+
+
+@pytest.mark.parametrize("joins", [True, False], ids=["joins", "cannot join"])
+def test_given_a_voter_that_went_back_when_all_that_it_wrote_is_searched_then_no_token_is_there(
+    trio, joins
+):
+    tokens = [url.split("/")[1] for url in rejoin_offer.read(trio.host(1)).urls]
+    trio.spoil(1, "sick")
+    if not joins:
+        refused = pi.fail(1, f"error: {tokens[0]} is not good here")
+        trio.machine(1).faults.add(pi.Fault(("snap", "run", "--shell"), refused, times=0))
+
+    trio.upgrade(1)
+    writing.write(trio.host(1))
+
+    assert tokens
+    assert trio.node(1).state is (State.ROLLED_BACK if joins else State.QUARANTINED)
+    shown = (paths.JOURNAL, paths.OUTBOX, paths.INBOX, writing.TEXTFILE, paths.GAUGES)
+    texts = [trio.host(1).read(path) for path in shown if trio.host(1).exists(path)]
+    texts += [" ".join(call.argv) for call in trio.world.calls]
+    assert not [text for text in texts for token in tokens if token in text]
+    for path in (paths.REJOIN, paths.RETREAT):
+        if trio.host(1).exists(path):
+            assert trio.host(1).path(path).stat().st_mode & 0o077 == 0
 
 
 def test_given_a_bad_build_on_a_lone_voter_when_it_is_applied_then_it_is_reverted(single):
