@@ -150,6 +150,15 @@ def _pause(context: Context) -> Outcome:
     return _changed(context, paused, f"paused{_ending_first(paused)}")
 
 
+def _ending(aborted: ledger.Rollout) -> str:
+    """Say what an abort does: who ends first, and who goes back then."""
+    told = f"{aborted.phase.value}, mode {aborted.mode}{_ending_first(aborted)}"
+    if aborted.mode not in ("rollback-wave", "rollback-all"):
+        return told
+    names = progress.goes_back(aborted)
+    return f"{told}; {', '.join(names) if names else 'no upgraded node'} will go back"
+
+
 def _ending_first(rollout: ledger.Rollout) -> str:
     """Say which nodes are in the middle of something."""
     busy = [name for name, entry in rollout.entries.items() if entry.holds_slot]
@@ -163,8 +172,7 @@ def _resume(context: Context) -> Outcome:
 def _abort(context: Context) -> Outcome:
     mode = str(context.params["mode"])
     aborted = intent.abort(context.rollout, _digest(context), mode)
-    result = f"{aborted.phase.value}, mode {aborted.mode}{_ending_first(aborted)}"
-    return _changed(context, aborted, result)
+    return _changed(context, aborted, _ending(aborted))
 
 
 def _rollback(context: Context) -> Outcome:
@@ -183,8 +191,7 @@ def _rollback(context: Context) -> Outcome:
             "control planes run the new minor; restore a backup, or go forward"
         )
     aborted = intent.abort(rollout, _digest(context), mode)
-    result = f"{aborted.phase.value}, mode {aborted.mode}{_ending_first(aborted)}"
-    return _changed(context, aborted, result)
+    return _changed(context, aborted, _ending(aborted))
 
 
 def _approve(context: Context) -> Outcome:

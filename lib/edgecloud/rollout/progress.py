@@ -20,6 +20,8 @@ from edgecloud.rollout import (
 Phase = ledger.Phase
 Rollout = ledger.Rollout
 Status = messages.Status
+_RETURNS = (Status.SOAKING, Status.DONE)
+"""Classes of state from which an upgraded node can be told to go back."""
 
 
 def advance(site: ledger.Site, accepted: plan.Plan, now: int) -> Rollout:
@@ -130,10 +132,21 @@ def rollback_targets(site: ledger.Site, accepted: plan.Plan, now: int) -> Iterat
         entry = rollout.entries[name]
         if entry.released or listen.silent_for(site, name, now) >= accepted.offline.grace_s:
             continue
-        can_return = entry.status in (Status.SOAKING, Status.DONE)
+        can_return = entry.status in _RETURNS
         is_here = entry.order_step == rollout.step and not is_past_return(rollout, name)
         if entry.status is Status.REGRESSED or (can_return and is_here):
             yield name
+
+
+def goes_back(rollout: Rollout) -> list[str]:
+    """Return the nodes that an abort of this mode takes back, once those at work have ended."""
+    return sorted(
+        name
+        for name in _scope(rollout)
+        if ((entry := rollout.entries[name]).status in _RETURNS or entry.holds_slot)
+        and entry.order_step == rollout.step
+        and not (entry.released or is_past_return(rollout, name))
+    )
 
 
 def _scope(rollout: Rollout) -> set[str]:

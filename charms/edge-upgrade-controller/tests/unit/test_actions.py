@@ -230,10 +230,38 @@ def test_given_an_upgraded_canary_when_rolled_back_then_it_runs_what_it_ran(site
     site.round().round(1)
     assert site.actors["pi-0"].version == "1.35.1"
 
-    site.act("rollback", plan_digest=digest)
+    said = site.act("rollback", plan_digest=digest)["result"]
 
+    assert said == "aborting, mode rollback-all; pi-0 will go back"
     assert site.rounds().versions() == {"1.34.2"}
     assert site.rollout.phase is Phase.ROLLED_BACK
+
+
+def test_given_nobody_upgraded_when_rolled_back_then_it_says_that_nobody_goes_back(site):
+    digest = site.start()
+
+    said = site.act("rollback", plan_digest=digest)["result"]
+
+    assert said == "aborting, mode rollback-all; no upgraded node will go back"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("hold", "aborting, mode hold; pi-0 will end first"),
+        (
+            "rollback-wave",
+            "aborting, mode rollback-wave; pi-0 will end first; pi-0 will go back",
+        ),
+    ],
+)
+def test_given_a_disturbed_node_when_aborted_then_it_is_said_who_ends_and_who_goes_back(
+    site, mode, said
+):
+    digest = site.start()
+    site.round()
+
+    assert site.act("abort", plan_digest=digest, mode=mode)["result"] == said
 
 
 def test_given_an_abort_while_going_back_when_rounds_pass_then_it_holds(site):
