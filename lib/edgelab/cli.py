@@ -84,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--juju", action="store_true", help="deploy to the current Juju model instead of the lab"
     )
+    up.add_argument(
+        "--trust", action="store_true", help="with --juju: give cloud credentials to who asks"
+    )
     return parser
 
 
@@ -106,11 +109,13 @@ def _misfit(options: argparse.Namespace) -> str:
     lab_only = [name for name, value in given.items() if value]
     if options.juju and lab_only:
         return f"{', '.join(lab_only)} is for the lab: leave it out with --juju"
+    if options.trust and not options.juju:
+        return "--trust is for --juju: the lab has no credentials to give"
     return ""
 
 
 def _to_juju(options: argparse.Namespace, console: rich.console.Console) -> int:
-    console.print(juju.deploy(options.bundle, options.overlay), markup=False)
+    console.print(juju.deploy(options.bundle, options.overlay, trust=options.trust), markup=False)
     return 0
 
 

@@ -97,12 +97,19 @@ def test_given_a_dead_pi_when_its_machine_comes_back_new_then_it_joins_again(mak
 def test_given_a_refused_join_when_tried_again_then_a_new_token_is_used(make_site, seed):
     site = make_site(seed=seed)
     site.settle()
+    minted = count_of(site, "add-node")
     joiner = site.add_unit("edge-microk8s")
     refuse_first_join(site, joiner.machine)
 
     site.settle()
 
     ready(site, 4)
+    assert not list(site.world.machines[joiner.machine].faults)
+    assert count_of(site, "add-node") >= minted + 2
+
+
+def count_of(site, word):
+    return sum(word in call.argv for call in site.world.calls)
 
 
 def refuse_first_join(site, machine):

@@ -201,7 +201,7 @@ def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any
     if context.record.addons:
         enabled = addon_state.decode(context.record.addons).enabled
     return {
-        "cluster": (context.record.cluster or "")[:12],
+        "cluster": recovery.cluster_id(context.record.cluster or ""),
         "summary": node_status.summary(context.record, view),
         "steward": context.record.steward or "",
         "nodes": [

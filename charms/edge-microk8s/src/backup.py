@@ -148,15 +148,23 @@ def _program() -> dict[str, str]:
 # --- what is there -----------------------------------------------------------------------------
 
 
-def warning(result: Mapping[str, Any], schedule: str, now: float) -> str | None:
-    """Return what the status should say about the last backup, or None if all is well."""
-    if not schedule.strip() or not result:
+def warning(result: Mapping[str, Any], schedule: str, now: float, *, since: float) -> str | None:
+    """Return what the status should say about the last backup, or None if all is well.
+
+    Args:
+        result: of the last backup; empty if there was none.
+        schedule: when there ought to be one.
+        now: seconds since 1970 UTC.
+        since: when this schedule was first kept.
+    """
+    if not schedule.strip():
         return None
     if result.get("error"):
         return f"the last backup failed: {result['error']}"
     is_rare = schedule.strip().lower() in _RARE or re.search(r"-0?[1-9]\d?\b", schedule)
-    if not is_rare and now - float(result.get("at", 0)) > _OVERDUE_S:
-        return f"no backup since {_moment(float(result['at']))}"
+    if not is_rare and now - float(result.get("at", since)) > _OVERDUE_S:
+        last_at = f"since {_moment(float(result['at']))}" if "at" in result else "yet"
+        return f"no backup {last_at}: run the action backup to see why"
     return None
 
 

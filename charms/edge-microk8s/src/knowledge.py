@@ -11,11 +11,13 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import footprint
 import joining
 import membership
 import microk8s
 import node_args
 import node_config
+import preflight
 import registries
 import upkeep
 from cluster_view import ClusterView
@@ -129,7 +131,18 @@ class Knowledge:
         found = node_config.immutable_problems(self.config, self.birth)
         accepted = upkeep.accepted_channel(self.host)
         lower = node_config.track_problem(self.config, self.version, accepted)
-        return (*found, *([lower] if lower else []))
+        return (*found, *filter(None, (lower, self._unfit(self.config))))
+
+    def _unfit(self, config: node_config.NodeConfig) -> str | None:
+        """Return why the profile that was set does not fit this machine.
+
+        Its reservations would leave the kubelet nothing, and it would not start again. What
+        ``auto`` finds always fits.
+        """
+        if config.profile == footprint.AUTO:
+            return None
+        memory_kb = preflight.memory_kb(self.host)
+        return footprint.problem(config.profile, self.role, memory_kb)
 
     def domain(self, config: node_config.NodeConfig) -> node_args.Domain:
         """Return what fails together with this node."""

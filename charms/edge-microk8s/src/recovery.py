@@ -34,6 +34,7 @@ _RECONFIGURE_TIMEOUT_S = 60
 
 _SEGMENT = re.compile(r"\d+-(\d+)")
 _SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+(\.meta)?")
+_NUMBER = re.compile(r"[0-9]+(e[0-9]+)?|0b[01]+")
 _OPEN = re.compile(r"open-\d+")
 
 
@@ -63,12 +64,22 @@ class Survey:
         return next((member.address for member in self.members if member.id == self.own), "")
 
 
+def cluster_id(authority: str) -> str:
+    """Return a cluster's short name, out of the fingerprint of its authority.
+
+    Never one that looks like a number: Juju reads the parameters of actions as YAML, and would
+    not take it back as the text that ``confirm`` is.
+    """
+    short = authority[:12]
+    return f"x{short}" if _NUMBER.fullmatch(short) else short
+
+
 def survey(host: hosts.Host) -> Survey:
     """Look at this machine."""
     names = [path.rpartition("/")[2] for path in host.glob(f"{microk8s.BACKEND}/*")]
     own = re.search(r"^ID: (\d+)", files.read(host, f"{microk8s.BACKEND}/info.yaml"), re.MULTILINE)
     return Survey(
-        cluster=(microk8s.authority(host) or "")[:12],
+        cluster=cluster_id(microk8s.authority(host) or ""),
         own=int(own[1]) if own else 0,
         members=microk8s.members(host),
         newest=newest_entry(names),

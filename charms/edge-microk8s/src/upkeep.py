@@ -115,6 +115,7 @@ def ensure_guards(host: machines.Host, config: NodeConfig, members: Iterable[str
         backup.ensure_schedule(
             host, config.backup_schedule, keep=config.backup_keep, datastore=config.datastore
         )
+        _note_schedule(host, config.backup_schedule.strip())
 
 
 def ensure_marks(
@@ -205,7 +206,8 @@ def notes(host: machines.Host, config: NodeConfig, *, steward: bool) -> tuple[st
     found = list(addon_state.load(host).notes) if steward else []
     found += files.read_state(host, STATE).get("warnings", [])
     if not config.is_worker:
-        late = backup.warning(backup.last(host), config.backup_schedule, host.now())
+        since = float(files.read_state(host, STATE).get("scheduled", {}).get("since", host.now()))
+        late = backup.warning(backup.last(host), config.backup_schedule, host.now(), since=since)
         found += [late] if late else []
     return tuple(found)
 
@@ -284,6 +286,14 @@ def forget_checks(host: machines.Host) -> None:
     kept = {key: value for key, value in known.items() if key not in ("checked", "held")}
     if kept != known:
         files.write_state(host, STATE, kept)
+
+
+def _note_schedule(host: machines.Host, schedule: str) -> None:
+    """Remember since when backups are taken by this schedule."""
+    known = files.read_state(host, STATE)
+    if known.get("scheduled", {}).get("as") != schedule:
+        scheduled = {"as": schedule, "since": host.now()}
+        files.write_state(host, STATE, {**known, "scheduled": scheduled})
 
 
 def _ensure_held(host: machines.Host) -> None:

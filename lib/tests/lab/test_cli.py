@@ -176,6 +176,26 @@ def test_given_no_juju_client_when_a_real_model_is_meant_then_it_says_what_to_in
     assert "snap install juju" in err
 
 
+def test_given_a_charm_that_asks_for_credentials_when_a_real_model_is_meant_then_trust_lets_it(
+    capsys, make_bundle, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = make_bundle("num_units: 2", "num_units: 2\n    trust: true")
+
+    _, _, refused = up(capsys, path, "--juju")
+    _, _, trusted = up(capsys, path, "--juju", "--trust")
+
+    assert "deploy with --trust if it may" in refused
+    assert "snap install juju" in trusted
+
+
+def test_given_trust_when_the_lab_is_meant_then_it_is_refused(capsys, make_bundle):
+    with pytest.raises(SystemExit):
+        up(capsys, make_bundle(), "--trust")
+
+    assert "--trust is for --juju" in capsys.readouterr().err
+
+
 def test_given_a_terminal_when_hooks_run_then_a_table_is_kept_up_to_date(deployed):
     file = io.StringIO()
     console = rich.console.Console(file=file, force_terminal=True, width=120)

@@ -136,13 +136,26 @@ def test_given_an_ssd_when_asked_for_the_folder_then_it_lies_beside_the_datastor
         ({"at": NOW, "error": ""}, "daily", None),
         ({"at": NOW, "error": "disk full"}, "daily", "the last backup failed: disk full"),
         ({"at": NOW, "error": "disk full"}, "", None),
-        ({"at": NOW - 9 * DAY, "error": ""}, "daily", "no backup since 2027-01-06 08:00:00 UTC"),
+        (
+            {"at": NOW - 9 * DAY, "error": ""},
+            "daily",
+            "no backup since 2027-01-06 08:00:00 UTC: run the action backup to see why",
+        ),
         ({"at": NOW - 9 * DAY, "error": ""}, "monthly", None),
         ({"at": NOW - 9 * DAY, "error": ""}, "*-*-01 02:00", None),
     ],
 )
 def test_given_the_last_result_when_asked_then_the_status_is_warned(result, schedule, said):
-    assert backup.warning(result, schedule, NOW) == said
+    assert backup.warning(result, schedule, NOW, since=NOW - 7 * DAY) == said
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warned"), [("daily", True), ("monthly", False), ("", False)]
+)
+def test_given_no_backup_at_all_when_days_have_passed_then_the_status_is_warned(schedule, warned):
+    said = backup.warning({}, schedule, NOW, since=NOW - 9 * DAY)
+
+    assert said == ("no backup yet: run the action backup to see why" if warned else None)
 
 
 # --- actions -----------------------------------------------------------------------------------

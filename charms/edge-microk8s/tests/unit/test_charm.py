@@ -68,6 +68,25 @@ def test_given_a_leader_that_is_ready_when_it_keeps_the_books_then_it_founds_the
     assert record.endpoints == ("10.20.0.11:16443",)
 
 
+@pytest.mark.parametrize("profile", ["std-2g", "full-4g", "worker-512"])
+def test_given_a_profile_that_does_not_fit_when_a_node_runs_then_its_former_one_is_kept(
+    pis, unit, cluster, profile
+):
+    pis.add(0, mem_kb=1024 * 1024).install(0)
+    peers = cluster_peers(record=cluster(0))
+    unit(0).update(peers, leader=True)
+    before = pis.host(0).read("/var/snap/microk8s/current/args/kubelet")
+
+    out = unit(0).update(peers, leader=True, config={"profile": profile})
+    back = unit(0).update(peers, leader=True, config={"profile": "tiny-1g"})
+
+    assert out.unit_status.name == "blocked"
+    assert out.unit_status.message.startswith(f"profile={profile} ")
+    assert out.unit_status.message.endswith("set profile=auto")
+    assert pis.host(0).read("/var/snap/microk8s/current/args/kubelet") == before
+    assert back.unit_status.name == "active"
+
+
 def test_given_several_wrong_options_when_dispatched_then_all_are_named_and_nothing_is_installed(
     pis, unit
 ):

@@ -248,3 +248,16 @@ def test_given_no_handover_when_adopted_then_it_says_where_to_get_it(survivor):
 
     with pytest.raises(recovery.RecoveryError, match="copy it from"):
         recovery.take(survivor, "adopt", **common)
+
+
+@hypothesis.given(strategies.text("0123456789abcdef", min_size=64, max_size=64))
+@hypothesis.example("0123456789" * 7)
+@hypothesis.example("12e4567890123" * 5)
+@hypothesis.example("0b1010101010" * 6)
+def test_given_any_authority_when_named_then_juju_takes_the_name_for_a_text(authority):
+    name = recovery.cluster_id(authority)
+
+    assert name.removeprefix("x") == authority[:12]
+    assert yaml.safe_load(name) == name
+    with pytest.raises(ValueError, match="could not convert"):
+        float(name)

@@ -195,3 +195,20 @@ def test_given_a_removal_that_was_cut_short_when_repeated_then_it_ends_well(host
     upkeep.remove(host)
 
     assert microk8s.info(host) is None
+
+
+def test_given_backups_that_never_come_when_days_have_passed_then_it_is_noted_from_the_schedule_on(
+    host,
+):
+    upkeep.ensure_guards(host, NodeConfig(), {"10.20.0.11"})
+    host.machine.world.clock.advance(6 * DAY)
+    upkeep.ensure_guards(host, NodeConfig(backup_schedule="Mon..Sun 03:00"), {"10.20.0.11"})
+    host.remove(archives.RESULT)
+
+    host.machine.world.clock.advance(5 * DAY)
+    early = upkeep.notes(host, NodeConfig(backup_schedule="Mon..Sun 03:00"), steward=False)
+    host.machine.world.clock.advance(4 * DAY)
+    late = upkeep.notes(host, NodeConfig(backup_schedule="Mon..Sun 03:00"), steward=False)
+
+    assert early == ()
+    assert late == ("no backup yet: run the action backup to see why",)
