@@ -50,6 +50,9 @@ _JOINING = f"{LOCKS}/join-in-progress"
 _LAUNCHING = f"{COMMON}/etc/launcher/*.yaml"
 _INIT = "$SNAP/bin/cluster-agent init --config-file -"
 
+_MALFORMED = (ValueError, KeyError, TypeError)
+"""What a list of members that was cut short raises when it is read."""
+
 _QUERY_S = 30
 _JOIN_S = 600
 _LEAVE_S = 300
@@ -208,7 +211,7 @@ def members(host: host.Host) -> tuple[Member, ...]:
     """Return the datastore's members as this node last heard. Costs no process."""
     try:
         return _listed(files.read(host, f"{BACKEND}/cluster.yaml"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *_MALFORMED) as error:
         raise MicroK8sError(f"{BACKEND}/cluster.yaml is damaged: {error}") from error
 
 
@@ -220,7 +223,7 @@ def live_members(host: host.Host) -> tuple[Member, ...]:
     text = _run(host, command, "dqlite .cluster", timeout_s=_QUERY_S)
     try:
         return _members(json.loads(text))
-    except ValueError as error:
+    except _MALFORMED as error:
         raise MicroK8sError(f"dqlite .cluster printed no JSON: {text[:200]}") from error
 
 
@@ -361,12 +364,20 @@ def _member(entry: dict[str, Any]) -> Member:
 
 
 def _with_servers(provider: str, endpoints: Sequence[str]) -> str:
-    """Return the proxy's file with these servers, everything else in it as it was."""
-    loaded = yaml.safe_load(provider)
+    """Return the proxy's file with these servers, everything else in it as it was.
+
+    What a power cut damaged is written anew: the proxy reads nothing but the servers.
+    """
+    try:
+        loaded = yaml.safe_load(provider)
+    except yaml.YAMLError:
+        loaded = None
     document = cast("dict[str, Any]", loaded) if isinstance(loaded, dict) else {}
     place = document
     for key in ("tcp", "services", "kube-apiserver", "loadBalancer"):
-        place = cast("dict[str, Any]", place.setdefault(key, {}))
+        if not isinstance(place.get(key), dict):
+            place[key] = {}
+        place = cast("dict[str, Any]", place[key])
     place["servers"] = [{"address": endpoint} for endpoint in endpoints]
     return yaml.safe_dump(document, sort_keys=False)
 

@@ -112,12 +112,13 @@ class LocalHost:
             timeout=timeout_s,
             check=check,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
 
     def read(self, path: str) -> str:
-        """Return a text file."""
-        return self.path(path).read_text(encoding="utf-8")
+        """Return a text file. A power cut leaves bytes that are no text: each becomes a sign."""
+        return self.path(path).read_text(encoding="utf-8", errors="replace")
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> bool:
         """Make a file hold this text, atomically and durably. Return whether anything changed."""

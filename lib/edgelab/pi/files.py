@@ -30,7 +30,7 @@ def text_of(target: str) -> str:
             content += more
     finally:
         os.close(descriptor)
-    text = content.decode("utf-8")
+    text = content.decode("utf-8", errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

@@ -48,6 +48,24 @@ def test_given_input_when_run_then_the_command_reads_it(tree):
     assert result.stdout == "SECRET\n"
 
 
+def test_given_a_command_that_prints_no_text_when_run_then_its_output_is_returned_all_the_same(
+    tree,
+):
+    program = r"import sys; sys.stdout.buffer.write(b'a\xff\n'); sys.exit(3)"
+
+    result = tree.run((sys.executable, "-c", program), timeout_s=30, check=False)
+
+    assert (result.stdout, result.returncode) == ("a\ufffd\n", 3)
+
+
+def test_given_a_file_that_a_power_cut_damaged_when_read_then_what_is_text_is_returned(tree):
+    tree.path("/file").write_bytes(b"a\xffb\x00")
+
+    assert tree.read("/file") == "a\ufffdb\x00"
+    assert tree.write("/file", "whole")
+    assert tree.read("/file") == "whole"
+
+
 def test_given_no_input_when_run_then_the_command_finds_it_closed(tree):
     program = "import sys; print(repr(sys.stdin.read()))"
 

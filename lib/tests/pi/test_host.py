@@ -209,3 +209,9 @@ def test_given_same_address_when_old_machine_is_off_then_the_new_one_answers(sit
     site.world.add_machine("new", address=site.machine(0).address)
 
     assert site.world.machine_at("10.20.0.11").id == "new"
+
+
+def test_given_a_damaged_file_when_read_then_it_is_as_on_a_real_machine(site):
+    site.host(0).path("/file").write_bytes(b"a\xffb\x00")
+
+    assert site.host(0).read("/file") == "a\ufffdb\x00"

@@ -567,3 +567,35 @@ def test_given_a_member_without_power_when_knocked_at_then_it_is_silent_at_once(
     trio.world.machines["1"].power_off()
 
     assert not microk8s.answers(trio.host(0), "10.20.0.12")
+
+
+@pytest.mark.parametrize(
+    "left", [b"", b"\x00" * 64, b"\xff\xfe{[", b"tcp: [a", b"tcp: [a]\n", b"tcp:\n  services:\n"]
+)
+def test_given_a_list_of_servers_that_a_power_cut_damaged_when_ensured_then_it_is_whole_again(
+    worker, left
+):
+    worker.path(microk8s.PROVIDER).write_bytes(left)
+
+    assert microk8s.ensure_endpoints(worker, ENDPOINTS)
+    assert not microk8s.ensure_endpoints(worker, ENDPOINTS)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"\x00" * 64,
+        b"- Address: 10.20.0.11:19001\n  ID: 1\n",
+        b"- Address: 10.20.0.11:19001\n  ID: 1\n  Ro",
+        b"- Address: 10.20.0.11:19001\n  ID: 1\n  Role:\n",
+        b"- Address: 10.20.0.11:19001\n  ID: 1\n  Role: 9\n",
+        b"- Addr",
+        b"- \xff\xfe",
+    ],
+)
+def test_given_a_list_of_members_that_a_power_cut_damaged_when_read_then_it_says_so(world, left):
+    host = install(world)
+    host.path(f"{microk8s.BACKEND}/cluster.yaml").write_bytes(left)
+
+    with pytest.raises(microk8s.MicroK8sError, match="is damaged"):
+        microk8s.members(host)

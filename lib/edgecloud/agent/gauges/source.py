@@ -44,9 +44,10 @@ def _mark(machine: host.Host, path: str) -> str:
 def text(machine: host.Host, path: str) -> str:
     """Return what a file of the kernel says; empty if it says nothing that can be read."""
     try:
-        return machine.read(path).strip("\0 \t\n")
-    except (OSError, UnicodeDecodeError):
+        found = machine.read(path).strip("\0 \t\n")
+    except OSError:
         return ""
+    return "" if "\N{REPLACEMENT CHARACTER}" in found else found
 
 
 def number(machine: host.Host, path: str) -> int | None:
