@@ -11,6 +11,7 @@ from collections.abc import Callable
 import ops
 
 import identity
+import knowledge
 import machine_facts
 import node_options
 import node_status
@@ -20,9 +21,8 @@ import stillness
 from edgecloud import host as machines
 from edgecloud.agent import bell, hardware, paths
 from edgecloud.agent import settings as agent_settings
-from edgecloud.host import failures, files, rejoin_offer
+from edgecloud.host import failures, files
 from edgecloud.interfaces import cos_agent, edge_component, node_metrics, node_upgrade
-from edgecloud.rollout import messages
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class EdgeNodeCharm(ops.CharmBase):
         self._controller = node_upgrade.NodeUpgradeRequirer(self, CONTROLLER)
         self._monitor = node_metrics.MetricsRequirer(self, MONITOR)
         self._agent = cos_agent.CosAgentProvider(self, COS_AGENT)
+        self._known = knowledge.Knowledge(self._host, self._component, self._controller)
         self._troubles: list[str] = []
         self._uncollected = ""
 
@@ -82,14 +83,14 @@ class EdgeNodeCharm(ops.CharmBase):
         if self._rival:
             return
         self._attempt(self._install)
-        if self._who is not None:
+        if self._known.who is not None:
             self._attempt(self._settle)
             self._attempt(self._tell_agent)
             self._attempt(self._tell_controller)
         self._attempt(self._keep_still)
         self._collect()
-        if self._outbox.spoke:
-            bell.took(self._host, self._outbox.report, self._outbox.state)
+        if self._known.outbox.spoke:
+            bell.took(self._host, self._known.outbox.report, self._known.outbox.state)
 
     def _attempt(self, step: Callable[[], None]) -> None:
         """Take a step; note what is expected to fail now and then instead of failing the hook."""
@@ -106,58 +107,52 @@ class EdgeNodeCharm(ops.CharmBase):
 
     def _settle(self) -> None:
         """Tell the agent its place in the site; wrong options leave the former ones in force."""
-        options, who = self._options, self._who
+        options, who = self._options, self._known.who
         if options is None or who is None:
             return
-        settings = identity.settings(who, self._board, options, self.unit.name)
+        settings = identity.settings(who, self._known.board, options, self.unit.name)
         relay.ensure_signers(self._host, options.signers)
         agent_settings.write(self._host, settings)
 
     def _tell_agent(self) -> None:
         """Ask the principal for what the agent needs, and hand the order on once it is there."""
-        published, report = self._published, self._outbox.report
+        known, published = self._known, self._known.published
         work = relay.work(published) if published else None
         wishes = relay.wishes(
             published.order if published else None,
-            report,
-            self._kubernetes,
+            known.outbox.report,
+            known.kubernetes,
             self._host.now(),
             rejoins=work is not None and work.rollback == "rejoin",
-            alone=self._is_control_plane and self._is_alone,
+            alone=known.is_control_plane and known.is_alone,
         )
         self._component.ask(wishes)
-        if published is None or work is None or not self._is_settled:
+        if published is None or work is None or not known.is_settled:
             return
-        if not self._waits_for:
+        if not known.waits_for:
             relay.hand_on(self._host, published)
 
     def _tell_controller(self) -> None:
         """Say what this machine is and where its upgrade stands."""
-        who, options = self._who, self._options
+        known, who = self._known, self._known.who
         if who is None or not self._controller.related:
             return
-        report = self._outbox.report
-        if self._waits_for and not report.reason:
-            report = dataclasses.replace(report, reason=f"waits for {self._waits_for}")
-        known = options or node_options.NodeOptions()
-        machine = identity.machine(who, self._board, known, report.version, self._measured_s)
+        report = known.outbox.report
+        if known.waits_for and not report.reason:
+            report = dataclasses.replace(report, reason=f"waits for {known.waits_for}")
+        options = self._options or node_options.NodeOptions()
+        machine = identity.machine(who, known.board, options, report.version, known.measured_s)
         said = node_upgrade.describe(report, who.name, machine, address=self._address)
         settings = agent_settings.read(self._host)
         self._controller.publish(
             dataclasses.replace(
                 said,
-                doing=self._doing or None,
+                doing=known.doing or None,
                 clock=hardware.is_clock_trusted(self._host, settings),
                 foreign=hardware.foreign(self._host) or None,
-                cluster=self._view,
+                cluster=known.view,
             )
         )
-
-    @property
-    def _doing(self) -> str:
-        """What a disturbed node does now, for those who look at the site's status."""
-        is_disturbed = self._outbox.report.status in messages.DISRUPTED
-        return messages.doing(self._outbox.state) if is_disturbed else ""
 
     def _keep_still(self) -> None:
         """Let no snap move here but by a plan."""
@@ -177,22 +172,22 @@ class EdgeNodeCharm(ops.CharmBase):
             return
         # What a monitor is given an agent beside this unit would bring a second time.
         self._agent.publish(jobs=(), alert_rules={}, dashboards=())
-        who, options = self._who, self._options
+        who, options = self._known.who, self._options
         if who is not None and options is not None:
             import collection  # Only a machine with a monitor pays for it.
 
             accesses = self._monitor.accesses()
-            wish = collection.Wish(accesses, who.name, self._role, options.buffer_mb)
+            wish = collection.Wish(accesses, who.name, self._known.role, options.buffer_mb)
             self._uncollected = collection.attempt(
-                self._host, wish, may_install=not self._has_plan
+                self._host, wish, may_install=not self._known.has_plan
             )
             sends = machine_facts.is_watched(self._host)
-            said = node_metrics.Sender(hostname=self._board.hostname, sends=sends)
+            said = node_metrics.Sender(hostname=self._known.board.hostname, sends=sends)
             self._monitor.publish(said)
 
     def _export(self) -> None:
         """Show this machine's metrics to an agent beside this unit, as long as there is one."""
-        who = self._who
+        who = self._known.who
         if not self._agent.related:
             if machine_facts.is_exported(self._host):
                 self._attempt(self._stop_collecting)
@@ -200,10 +195,10 @@ class EdgeNodeCharm(ops.CharmBase):
             import collection  # Only a machine with an agent pays for these.
             import for_agent
 
-            may_install = not self._has_plan
+            may_install = not self._known.has_plan
             self._uncollected = collection.attempt_export(self._host, may_install=may_install)
             prefix = f"{self.model.name}_{self.model.uuid}_{self.app.name}"
-            for_agent.offer(self._agent, who.name, self._role, prefix)
+            for_agent.offer(self._agent, who.name, self._known.role, prefix)
 
     def _stop_collecting(self) -> None:
         import collection
@@ -263,7 +258,7 @@ class EdgeNodeCharm(ops.CharmBase):
 
     @property
     def _facts(self) -> node_status.Facts:
-        who, outbox = self._who, self._outbox
+        who, outbox = self._known.who, self._known.outbox
         return node_status.Facts(
             problems=tuple(self._option_problems),
             rival=self._rival,
@@ -273,7 +268,7 @@ class EdgeNodeCharm(ops.CharmBase):
             report=outbox.report,
             state=outbox.state,
             agent_problem=outbox.problem,
-            waits_for=self._waits_for,
+            waits_for=self._known.waits_for,
             veto=files.read(self._host, paths.VETO).strip(),
             troubles=tuple(self._troubles),
             uncollected=self._uncollected,
@@ -299,97 +294,6 @@ class EdgeNodeCharm(ops.CharmBase):
     @property
     def _option_problems(self) -> list[str]:
         return self._checked[1]
-
-    @functools.cached_property
-    def _board(self) -> identity.Board:
-        return machine_facts.board(self._host)
-
-    @functools.cached_property
-    def _who(self) -> identity.Identity | None:
-        return identity.identify(self._component.components(), self._board)
-
-    @property
-    def _kubernetes(self) -> edge_component.Component | None:
-        return self._who.kubernetes if self._who else None
-
-    @property
-    def _role(self) -> str:
-        return (self._kubernetes.role or "") if self._kubernetes else ""
-
-    @property
-    def _is_settled(self) -> bool:
-        """Whether the agent knows its machine; before that, an order would mean nothing to it."""
-        return bool(agent_settings.read(self._host).name)
-
-    @functools.cached_property
-    def _outbox(self) -> relay.Outbox:
-        return relay.outbox(self._host)
-
-    @functools.cached_property
-    def _published(self) -> node_upgrade.Published | None:
-        return self._controller.order(self._who.name) if self._who else None
-
-    @property
-    def _measured_s(self) -> int:
-        """How long an upgrade takes here; looked up again whenever one may have ended."""
-        said, report = self._controller.said(), self._outbox.report
-        if said.machine is not None and said.status == report.status.value:
-            return said.machine.duration_s
-        from edgecloud.agent import journal
-
-        return identity.measured_s(journal.chain(self._host))
-
-    @property
-    def _has_plan(self) -> bool:
-        """Whether a plan is live on this site, so that nobody else may change its machines."""
-        if self._controller.orders().live:
-            return True
-        published = self._published
-        return published is not None and published.order.verb is not messages.Verb.FORGET
-
-    @functools.cached_property
-    def _view(self) -> node_upgrade.ClusterView | None:
-        """What the cluster looks like from here, while a plan makes that matter."""
-        who, component = self._who, self._kubernetes
-        if who is None or not who.is_control_plane or component is None or not self._has_plan:
-            return None
-        import cluster_sight  # Only a control plane of a site with a plan pays for it.
-
-        kubeconfig = agent_settings.read(self._host).kubeconfig
-        seen = cluster_sight.look(self._host, kubeconfig)
-        return cluster_sight.to_publish(seen, self._controller.said().cluster, self._host.now())
-
-    @property
-    def _is_control_plane(self) -> bool:
-        return self._who is not None and self._who.is_control_plane
-
-    @property
-    def _is_alone(self) -> bool:
-        """Whether this node is its whole cluster; one on its way back never is."""
-        if rejoin_offer.is_under_way(self._host):
-            return False
-        from edgecloud.agent import rejoin  # Only a site with a plan pays for it.
-
-        return len(rejoin.member_addresses(self._host)) < 2
-
-    @functools.cached_property
-    def _waits_for(self) -> str:
-        """What has to come before the agent is told of the order; empty if nothing."""
-        published = self._published
-        if published is None:
-            return ""
-        try:
-            work = relay.work(published)
-        except relay.RelayError:
-            return ""  # Said as a trouble of the step that reads it.
-        return relay.missing(
-            published.order.verb,
-            self._kubernetes,
-            self._host.now(),
-            rejoins=work.rollback == "rejoin",
-            alone=self._is_alone,
-            duration_s=work.duration_s,
-        )
 
     @property
     def _address(self) -> str:
