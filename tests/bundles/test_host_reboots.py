@@ -1,0 +1,113 @@
+"""A plan that reboots the hosts of LXD, on which Kubernetes nodes live: all of it, in the lab."""
+
+import hosted_site
+import pytest
+import yaml
+from hosted_site import LXD, PLANE
+
+from edgecloud.agent import lxd_host
+from edgecloud.lxd import cluster
+from edgecloud.rollout import plan
+from edgelab import pi
+from edgelab.pi import apt
+
+NODE, CONTROL = "edge-node", "edge-upgrade-controller"
+STAMP = "20250201T000000Z"
+
+
+class RebootSite(hosted_site.HostedSite):
+    """A control plane, and two members of LXD with a node each, and who upgrades them."""
+
+    def __init__(self, folder, *, seed):
+        super().__init__(folder, seed=seed, nodes=1, pis=2)
+        self.most_away = 0
+        for app in (NODE, CONTROL):
+            self.add_application(app, hosted_site.CHARMS / app)
+        for app in (PLANE, LXD):
+            self.integrate(f"{app}:component", f"{NODE}:component")
+        self.integrate(f"{CONTROL}:nodes", f"{NODE}:controller")
+        self.add_unit(CONTROL, self.units[f"{PLANE}/0"].machine)
+        apt.publish(self.world, apt.HERE, "base-tool", "1.0")
+        apt.publish(self.world, STAMP, "base-tool", "1.1")
+        for host in self.hosts():
+            apt.have(host, base_tool="1.0")
+            host.host().write("/etc/apt/apt.conf.d/01base", "")
+            # The agent ends with its machine, which is back a minute later.
+            host.faults.add(pi.Fault(("reboot",), pi.cut_before(), times=0))
+        self.record.watchers.append(lambda hook: self.count())
+
+    def _plug_in(self, host):
+        def look():
+            if not host.powered:
+                self.power_on(host.id)
+            if host.boots == 1:
+                self.schedule(self.clock.now() + 60, look)
+
+        self.schedule(self.clock.now() + 60, look)
+
+    def hosts(self):
+        return [self.machine(f"{LXD}/{number}") for number in (0, 1)]
+
+    def statuses(self):
+        return [one.status for one in cluster.members(self.lxd())]
+
+    def count(self):
+        """Count who is out of service, as the hosts themselves remember it."""
+        away = [host for host in self.hosts() if host.powered]
+        away = [host for host in away if host.host().exists(lxd_host.NOTE)]
+        self.most_away = max(self.most_away, len(away))
+
+    def until(self, holds, within_s=4 * 3600):
+        """Run until something holds; let time pass where no hook is due."""
+        end = self.clock.now() + within_s
+        while not holds():
+            assert self.clock.now() < end, [unit.status for unit in self.units.values()]
+            if not self.step():
+                due = (self.next_due(), self._next_poll())
+                self.advance_to(min(each for each in due if each is not None))
+
+    def upgrade(self):
+        system = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}
+        document = {
+            "apiVersion": plan.API_VERSION,
+            "kind": plan.KIND,
+            "id": "packages",
+            "expires": "2030-02-01T00:00:00Z",
+            "targets": {"os": system},
+            "select": {"exclude": [self.machine(f"{PLANE}/0").hostname]},
+            "windows": "always",
+            "canary": {"size": 2, "soak": "3m"},
+            "waves": [{"name": "rest", "soak": "3m"}],
+            "drain": {"timeout": "60s"},
+            "limits": {"max-unavailable": "2"},
+        }
+        self.set_config(CONTROL, {"plan": yaml.safe_dump(document)})
+        digest = plan.read(document).digest
+        done = self.run(f"{CONTROL}/leader", "start", {"plan-digest": digest})
+        assert done.status == "completed", done.message
+        for host in self.hosts():
+            self._plug_in(host)
+        self.until(lambda: all(host.boots > 1 for host in self.hosts()))
+        self.settle(within_s=8 * 3600)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_given_hosts_of_nodes_when_a_plan_reboots_them_then_one_at_a_time_and_all_come_back(
+    tmp_path, seed
+):
+    site = RebootSite(tmp_path / "site", seed=seed)
+    site.settle()
+    nodes, boots = site.nodes(), [host.boots for host in site.hosts()]
+    assert len(nodes) == 3
+
+    site.upgrade()
+
+    assert [apt.versions(host) for host in site.hosts()] == [{"base-tool": "1.1"}] * 2
+    assert [host.boots for host in site.hosts()] == [before + 1 for before in boots]
+    assert site.nodes() == dict.fromkeys(nodes, True)
+    assert not any(node.cordoned for node in site.cluster().nodes.values())
+    assert site.statuses() == [cluster.Status.ONLINE] * 2
+    assert site.most_away == 1
+    drained = [c.argv for c in site.world.calls if "drain" in c.argv and "/kubectl" in c.argv[0]]
+    assert {argv[argv.index("drain") + 1] for argv in drained} == set(site.hosted())
+    site.close()
