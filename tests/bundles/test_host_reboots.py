@@ -53,8 +53,7 @@ class RebootSite(hosted_site.HostedSite):
 
     def count(self):
         """Count who is out of service, as the hosts themselves remember it."""
-        away = [host for host in self.hosts() if host.powered]
-        away = [host for host in away if host.host().exists(lxd_host.NOTE)]
+        away = [host for host in self.hosts() if host.path(lxd_host.NOTE).exists()]
         self.most_away = max(self.most_away, len(away))
 
     def until(self, holds, within_s=4 * 3600):
@@ -79,7 +78,7 @@ class RebootSite(hosted_site.HostedSite):
             "canary": {"size": 2, "soak": "3m"},
             "waves": [{"name": "rest", "soak": "3m"}],
             "drain": {"timeout": "60s"},
-            "limits": {"max-unavailable": "2"},
+            "limits": {"max-unavailable": "2", "per-domain": 2},
         }
         self.set_config(CONTROL, {"plan": yaml.safe_dump(document)})
         digest = plan.read(document).digest
