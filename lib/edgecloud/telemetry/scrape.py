@@ -7,6 +7,7 @@ this machine sent to an address of its choice.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,8 @@ KUBELITE_PORTS = (10250, 16443, 10257, 10259, 10249)
 """Ports on which one kubelite process serves one and the same page; the first is preferred."""
 
 METRICS = "/metrics"
-LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+_HOST = re.compile(r"[\w.-]+|[\da-f:]+|\[[\da-f:.]+(%\w+)?\]", re.ASCII | re.IGNORECASE)
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 HEAVY = (
     "apiserver_request_(body_size|duration|sli_duration|slo_duration)_?.*_bucket",
@@ -182,10 +184,24 @@ def _read_targets(
         }
         for target in _list(static.get("targets")):
             host, port = _split(_text(target))
-            if port:
-                near = host in LOCAL or host == "*"
-                # Who publishes a job does not choose whom its series are said to be of.
+            if port and (host == "*" or _HOST.fullmatch(host)):
+                # Nobody has this machine's own pages scraped, nor chooses whose series are.
+                near = host == "*" or _is_loopback(host)
                 yield f"{_bracketed(address) if near else host}:{port}", {**own, **labels}
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether who connects to a host, however it is written, reaches itself."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name in _LOCAL_NAMES or name.endswith(".localhost"):
+        return True
+    try:
+        found = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        # What remains of digits is a short form, such as 127.1, which some resolvers take.
+        return re.fullmatch(r"[\d.]+|0x[\da-f.x]+", name) is not None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return any(one.is_loopback or one.is_unspecified for one in (found, mapped) if one)
 
 
 def _dropped(raw: object) -> Iterable[str]:

@@ -34,6 +34,31 @@ def test_given_a_target_on_loopback_when_read_then_it_is_sought_at_the_unit_with
     assert job.targets == (("10.0.0.5:1338", UNIT),)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("*", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.53", "127.1", "0", "2130706433"),
+        *("0x7f000001", "0.0.0.0", "::1", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::1%lo]"),
+    ],
+)
+def test_given_any_name_of_loopback_when_read_then_it_is_sought_at_the_unit(host):
+    (job,) = read(raw("a", targets=[f"{host}:9093"]))
+
+    assert job.targets == (("10.0.0.5:9093", UNIT),)
+
+
+@pytest.mark.parametrize("host", ["localhost:9093/x#", "a@127.0.0.1", "a b", "a?b", "a/../b"])
+def test_given_a_host_that_holds_more_than_a_name_when_read_then_it_is_left_out(host):
+    assert read(raw("a", targets=[f"{host}:1"])) == []
+
+
+@pytest.mark.parametrize("host", ["pi-1.local", "10.0.0.9", "[fd00::9]", "fd00::9"])
+def test_given_a_target_elsewhere_when_read_then_it_is_sought_there(host):
+    (job,) = read(raw("a", targets=[f"{host}:9100"]))
+
+    assert job.targets == ((f"{host}:9100", UNIT),)
+
+
 def test_given_a_unit_that_claims_to_be_another_when_read_then_it_is_what_juju_says():
     claim = {"targets": ["localhost:1"], "labels": {"juju_unit": "other/9", "node": "pi-1"}}
 
