@@ -36,12 +36,21 @@ class Context:
     """What the actions act on."""
 
     host: machines.Host
-    config: NodeConfig
+    config: NodeConfig | None
+    """The options; None while they are wrong: what needs none of them goes on then."""
     params: Mapping[str, Any]
+    role: str
     address: str
     record: cluster_join.ClusterRecord
     blockers: Sequence[str] = ()
     """What the operator has to set differently."""
+
+    @property
+    def options(self) -> NodeConfig:
+        """The options, for an action that cannot do without. Raises :class:`ActionError`."""
+        if self.config is None:
+            raise ActionError("; ".join(self.blockers))
+        return self.config
 
     @property
     def node(self) -> str:
@@ -61,12 +70,12 @@ class Context:
 
 def _backup(context: Context) -> Results:
     _need_control_plane(context)
-    config = context.config
-    return backup.take(context.host, keep=config.backup_keep, datastore=config.datastore)
+    options = context.options
+    return backup.take(context.host, keep=options.backup_keep, datastore=options.datastore)
 
 
 def _list_backups(context: Context) -> Results:
-    return backup.listing(context.host, datastore=context.config.datastore)
+    return backup.listing(context.host, datastore=context.options.datastore)
 
 
 def _restore(context: Context) -> Results:
@@ -74,7 +83,7 @@ def _restore(context: Context) -> Results:
     return backup.restore(
         context.host,
         str(context.params["backup"]),
-        datastore=context.config.datastore,
+        datastore=context.options.datastore,
         dry_run=bool(context.params["dry-run"]),
     )
 
@@ -114,8 +123,8 @@ def _uncordon(context: Context) -> Results:
 def _preflight(context: Context) -> Results:
     installed = microk8s.info(context.host) is not None
     facts = preflight.gather(context.host, installed=installed)
-    config = context.config
-    findings = preflight.judge(facts, role=config.role, profile=config.profile)
+    profile = context.config.profile if context.config else "auto"
+    findings = preflight.judge(facts, role=context.role, profile=profile)
     count = len(findings) + len(context.blockers)
     result = f"{count} to mend" if count else "this machine is fit"
     options = [f"FAIL  option: {blocker}" for blocker in context.blockers]
@@ -124,7 +133,7 @@ def _preflight(context: Context) -> Results:
 
 def _refresh_certificates(context: Context) -> Results:
     _need_control_plane(context)
-    wanted = certificates.wanted_names(node_args.sans(context.config), [context.address])
+    wanted = certificates.wanted_names(node_args.sans(context.options), [context.address])
     force = bool(context.params["force"])
     return certificates.refresh(context.host, wanted, force=force)
 
@@ -234,7 +243,7 @@ def _need_microk8s(context: Context) -> None:
 
 
 def _need_control_plane(context: Context) -> None:
-    if context.config.is_worker:
+    if context.role != cluster_join.CONTROL_PLANE:
         raise ActionError(
             f"{context.node} is a worker: run the action on a control plane, such as "
             "edge-microk8s/leader"

@@ -160,14 +160,17 @@ class EdgeMicroK8sCharm(ops.CharmBase):
     def _on_action(self, event: ops.ActionEvent) -> None:
         """Run an action; say why, without a traceback, if it is refused."""
         known = self._known
-        if known.config is None:
-            event.fail("; ".join(known.blockers))
-            return
         import actions  # What they need is much, and no hook needs it.
 
         name = event.handle.kind.removesuffix("_action").replace("_", "-")
         context = actions.Context(
-            self._host, known.config, event.params, known.address, known.record, known.blockers
+            host=self._host,
+            config=known.config,
+            params=event.params,
+            role=known.role,
+            address=known.address,
+            record=known.record,
+            blockers=known.blockers,
         )
         try:
             event.set_results(actions.ACTIONS[name](context))

@@ -21,7 +21,8 @@ def run(pis, cluster):
     def run(name, number=0, record=None, **params):
         context = actions.Context(
             host=pis.host(number),
-            config=NodeConfig(role=params.pop("role", "control-plane")),
+            config=params.pop("config", NodeConfig()),
+            role=params.pop("role", "control-plane"),
             blockers=params.pop("blockers", ()),
             params=params,
             address=pis.address(number),
@@ -36,6 +37,16 @@ def kill(pis, *numbers):
     for number in numbers:
         pis.world.machines[str(number)].power_off()
     return pis.settle()
+
+
+def test_given_wrong_options_when_asked_then_only_what_needs_them_is_refused(trio, run):
+    wrong = {"config": None, "blockers": ("backup-keep: set it to 1 or more",)}
+
+    assert run("uncordon", **wrong)["node"] == "pi-0"
+    assert run("cluster-status", format="text", **wrong)["status"]
+    assert "FAIL  option: backup-keep" in run("preflight", **wrong)["report"]
+    with pytest.raises(actions.ActionError, match="backup-keep: set it to 1 or more"):
+        run("backup", **wrong)
 
 
 # --- what everybody may ask ----------------------------------------------------------------------

@@ -535,12 +535,12 @@ def test_given_a_broken_archive_when_it_is_attached_later_then_the_status_says_s
 # --- actions ---------------------------------------------------------------------------------
 
 
-def test_given_wrong_options_when_an_action_is_run_then_it_says_what_to_set(single, unit):
+def test_given_wrong_options_when_an_action_needs_them_then_it_says_what_to_set(single, unit):
     first = unit(0)
-    state = first.state(config={"role": "boss"})
+    state = first.state(config={"backup-keep": 0})
 
-    with pytest.raises(testing.ActionFailed, match="role"):
-        first.dispatch(first.ctx.on.action("preflight"), state)
+    with pytest.raises(testing.ActionFailed, match="backup-keep"):
+        first.dispatch(first.ctx.on.action("backup"), state)
 
 
 def test_given_a_refusal_when_an_action_is_run_then_it_fails_with_the_reason(
