@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+
+IN_MEMORY = "--in-memory"
+MEMORY = pathlib.Path("/dev/shm")
+ENOUGH_BYTES = 2 << 30
 
 NOTHING_CHOSEN = 5
 """How pytest ends when an expression chose none of a folder's tests."""
@@ -17,7 +25,27 @@ def main(arguments: Sequence[str]) -> int:
 
     Several folders run at once, in a process each; every line then says whose it is. Tests that
     are in none of them would be forgotten, so each folder's parent may have no others.
+
+    With ``--in-memory`` as the first argument, what tests write lies in memory where there is
+    room: simulated machines are thousands of small files each. It is gone when the tests are over.
     """
+    if arguments[:1] == [IN_MEMORY]:
+        with _in_memory() as environment:
+            return _run(arguments[1:], environment)
+    return _run(arguments, os.environ)
+
+
+@contextlib.contextmanager
+def _in_memory() -> Generator[Mapping[str, str]]:
+    """Yield an environment whose temporary files lie in memory, if there is enough."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ENOUGH_BYTES:
+        yield os.environ
+        return
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=MEMORY) as folder:
+        yield {**os.environ, "TMPDIR": folder}
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     count = next((at for at, one in enumerate(arguments) if one.startswith("-")), len(arguments))
     folders, options = [*map(pathlib.Path, arguments[:count])], arguments[count:]
     tested = [folder for folder in folders if any(folder.rglob("test_*.py"))]
@@ -25,14 +53,18 @@ def main(arguments: Sequence[str]) -> int:
         if folder not in tested:
             print(f"{folder}: no tests yet")
     if len(folders) < 2:
-        return subprocess.run(_command(tested[0], options)).returncode if tested else 0
+        if not tested:
+            return 0
+        return subprocess.run(_command(tested[0], options), env=environment).returncode
     if forgotten := _forgotten(folders):
         print("in no folder that is run:", *forgotten, file=sys.stderr)
         return 1
-    return _side_by_side(tested, options)
+    return _side_by_side(tested, options, environment)
 
 
-def _side_by_side(folders: Sequence[pathlib.Path], options: Sequence[str]) -> int:
+def _side_by_side(
+    folders: Sequence[pathlib.Path], options: Sequence[str], environment: Mapping[str, str]
+) -> int:
     results: dict[pathlib.Path, int] = {}
 
     def run(folder: pathlib.Path) -> None:
@@ -42,6 +74,7 @@ def _side_by_side(folders: Sequence[pathlib.Path], options: Sequence[str]) -> in
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            env=environment,
         ) as running:
             for line in running.stdout or ():
                 print(f"{folder.name:<{width}} | {line}", end="", flush=True)

@@ -109,6 +109,11 @@ class RealDaemon:
         with contextlib.suppress(subprocess.CalledProcessError):
             self.shut_down()
         self.stop()
+        # One that left its cluster starts anew by itself; snapd ends all that a snap started.
+        for pid in _serving(self.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _await(lambda: not _serving(self.folder))
         own = {f"{self.folder}/devlxd", f"{self.folder}/shmounts"}
         # A daemon that left its cluster started anew, and mounted its own once more.
         for mount in [one for one in _mount_points() if one in own]:
@@ -339,6 +344,16 @@ def _family(text: str) -> set[int]:
                 found.add(pid)
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
+    return found
+
+
+def _serving(folder: pathlib.Path) -> set[int]:
+    """Return the processes of the daemon whose folder this is."""
+    found: set[int] = set()
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"LXD_DIR={folder}".encode() in path.joinpath("environ").read_bytes().split(b"\0"):
+                found.add(int(path.name))
     return found
 
 

@@ -1,5 +1,7 @@
 """Tests of running a folder that may have no tests yet."""
 
+import pathlib
+
 import run_tests
 
 
@@ -56,3 +58,23 @@ def test_given_tests_beside_the_folders_when_run_then_they_are_not_forgotten(tmp
 
     assert run_tests.main([*wanted[:2], *QUIET]) == 1
     assert "test_c.py" in capsys.readouterr().err
+
+
+def test_given_memory_when_tests_write_then_it_lies_there_and_is_gone_afterwards(tmp_path):
+    place = tmp_path / "place"
+    body = f"import pathlib, tempfile; pathlib.Path({str(place)!r}).write_text(tempfile.mkdtemp())"
+
+    assert run_tests.main([run_tests.IN_MEMORY, *folders(tmp_path, a=body), *QUIET]) == 0
+
+    made = pathlib.Path(place.read_text())
+    assert made.is_relative_to(run_tests.MEMORY) and not made.exists()
+
+
+def test_given_too_little_memory_when_tests_run_then_they_write_as_always(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_tests, "ENOUGH_BYTES", 1 << 62)
+    place = tmp_path / "place"
+    body = f"import pathlib, tempfile; pathlib.Path({str(place)!r}).write_text(tempfile.mkdtemp())"
+
+    assert run_tests.main([run_tests.IN_MEMORY, *folders(tmp_path, a=body), *QUIET]) == 0
+
+    assert not pathlib.Path(place.read_text()).is_relative_to(run_tests.MEMORY)

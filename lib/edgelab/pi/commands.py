@@ -75,8 +75,20 @@ PACKAGED: dict[str, Program] = telemetry.PROGRAMS
 
 _BARE = {path.rpartition("/")[2]: path for path in (*SYSTEM, "/snap/bin/microk8s")}
 _READ_ONLY = frozenset(
-    {"/snap/microk8s/current/bin/dqlite", "/usr/bin/ss", "/usr/bin/hostname", "/usr/bin/dpkg"}
+    {
+        "/snap/microk8s/current/bin/dqlite",
+        "/usr/bin/curl",
+        "/usr/bin/dpkg",
+        "/usr/bin/hostname",
+        "/usr/bin/ss",
+        "/usr/bin/vcgencmd",
+    }
 )
+_LOOKS = {
+    "/usr/bin/snap": frozenset({"changes", "get", "list", "services", "version"}),
+    "/usr/bin/systemctl": frozenset({"cat", "is-active", "is-enabled", "is-failed", "show"}),
+}
+"""Of programs that change much, the words by which they only look."""
 
 
 def make_programs(machine: machines.Machine) -> None:
@@ -113,6 +125,8 @@ def execute(process: Process) -> int:
 def changes_anything(argv: Sequence[str]) -> bool:
     """Return whether the background should look again after this command."""
     if argv[0] in _READ_ONLY or (argv[0] == lxd_daemon.API and lxd_api.only_looks(*argv[1:3])):
+        return False
+    if argv[1:2] and argv[1] in _LOOKS.get(argv[0], ()):
         return False
     if argv[0] == "/bin/sh":
         return shell.changes_files(argv[-1])
