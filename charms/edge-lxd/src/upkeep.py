@@ -27,6 +27,7 @@ class NotEmptyError(Exception):
 READY_S = 30.0
 """What a daemon is given to come back before its machine is cleared."""
 
+_QUESTIONS = 2
 _DATABASE = f"{daemon.SNAP.folder}/database"
 
 UNFIT = (
@@ -128,8 +129,9 @@ def laggards(reports: Mapping[str, lxd_cluster.MemberReport], unit: str) -> tupl
 
 def remove(host: machines.Host) -> None:
     """Leave nothing of the cluster on this machine, unless instances are still here."""
-    lxd = _awaited(host)
-    if not _may_be_inhabited(host, lxd):
+    is_there = connect(host) is not None or host.exists(_DATABASE)
+    if not (is_there and _may_be_inhabited(host)):
+        lxd = connect(host)
         if lxd is not None:
             with contextlib.suppress(errors.LxdError):
                 cluster_setup.remove_bridge(lxd)
@@ -139,22 +141,16 @@ def remove(host: machines.Host) -> None:
     host.remove(joining.MEMORY)
 
 
-def _awaited(host: machines.Host) -> client.Client | None:
-    """Return a client of the daemon, which starts anew when it has left its cluster."""
-    found = connect(host)
-    if found is None and host.exists(_DATABASE):
+def _may_be_inhabited(host: machines.Host) -> bool:
+    """Return whether instances are here; without an answer, nothing is deleted that may be all.
+
+    One that waits for the others' build, or was stopped, does not answer. One that has left its
+    cluster starts anew, perhaps just when it is asked: so it is asked again.
+    """
+    for _ in range(_QUESTIONS):
         with contextlib.suppress(errors.LxdError):
             daemon.wait_ready(host, daemon.SNAP, timeout_s=READY_S)
-        found = connect(host)
-    return found
-
-
-def _may_be_inhabited(host: machines.Host, lxd: client.Client | None) -> bool:
-    """Without an answer nothing is deleted that may be all there is."""
-    if lxd is None:
-        # One that waits for the others' build, or was stopped, has no socket.
-        return host.exists(_DATABASE)
-    try:
-        return bool(departure.is_inhabited(lxd, ""))
-    except errors.LxdError:
-        return True
+            lxd = connect(host)
+            if lxd is not None:
+                return bool(departure.is_inhabited(lxd, ""))
+    return True

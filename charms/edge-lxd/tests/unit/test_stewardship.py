@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 from conftest import books, member, name, report, said
 
+import departure
 import membership
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
-from edgecloud.lxd import cluster, instances, storage
+from edgecloud.lxd import cluster, errors, instances, storage
 
 UNTIL = 1_800_000_900.0
 
@@ -202,6 +203,26 @@ def test_given_a_daemon_that_does_not_serve_when_the_remove_hook_runs_then_lxd_s
 
     # Nobody could say that it is empty, and what it holds would be gone for good.
     assert "lxd" in single.world.machines["0"].snaps
+
+
+def test_given_a_daemon_that_starts_anew_when_the_remove_hook_asks_it_then_lxd_goes(
+    single, unit, record, monkeypatch
+):
+    pi = unit(0)
+    state = pi.state(peers=relations.lxd_peers(record=record(0)))
+    answers = [errors.UnreachableError("it hung up"), ()]
+
+    def asked(*_):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(departure, "is_inhabited", asked)
+    pi.dispatch(pi.ctx.on.remove(), state)
+
+    assert answers == []
+    assert "lxd" not in single.world.machines["0"].snaps
 
 
 def test_given_a_departure_when_the_dying_unit_hears_it_then_it_notes_nothing(trio, unit, record):
