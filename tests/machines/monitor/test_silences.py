@@ -74,14 +74,14 @@ def test_given_a_disturbed_node_when_it_goes_away_then_the_gate_knows_and_nobody
     disturb(monitor, "pi-2")
     set_("pi-2", down=1)
 
-    wait(lambda: monitor.verdict(CALM) is ledger.Verdict.FAIL, timeout_s=30)
+    wait(lambda: monitor.verdict(CALM) is ledger.Verdict.FAIL, timeout_s=90)
     set_("pi-1", down=1)
-    wait(lambda: told(monitor), timeout_s=30)
+    wait(lambda: told(monitor), timeout_s=90)
     time.sleep(6)  # Three times as long as anything is gathered before it is delivered.
 
     assert set(told(monitor)) == {"pi-1"}
     progress("the gate fails; the other node is reported, the disturbed one is not")
-    wait(lambda: "pi-2" in told(monitor), timeout_s=LEASE_S + 20)
+    wait(lambda: "pi-2" in told(monitor), timeout_s=LEASE_S + 90)
     assert listed() == []
     progress("nobody said it anew: the silence ended by itself, and the node is reported")
 
@@ -92,7 +92,7 @@ def test_given_a_disturbed_node_when_something_else_is_wrong_with_it_then_somebo
     disturb(monitor, "pi-2")
     set_("pi-2", down=1, hot=1)
 
-    wait(lambda: told(monitor, "ProcessorHot") == ["pi-2"], timeout_s=30)
+    wait(lambda: "pi-2" in told(monitor, "ProcessorHot"), timeout_s=90)
     time.sleep(4)
     assert told(monitor) == []
 
@@ -105,7 +105,7 @@ def test_given_a_node_that_is_through_and_away_when_said_then_it_is_reported_at_
 
     disturb(monitor)
 
-    wait(lambda: told(monitor) == ["pi-2"], timeout_s=30)
+    wait(lambda: "pi-2" in told(monitor), timeout_s=90)
 
 
 def test_given_a_silence_when_it_is_renewed_then_it_stays_the_same_and_says_who_made_it(monitor):
