@@ -4,11 +4,11 @@ import json
 import pathlib
 
 import invariants
-import yaml
+import sites
 
 from edgecloud.agent import journal, paths
 from edgecloud.host import files
-from edgecloud.rollout import ledger, plan, state
+from edgecloud.rollout import ledger, state
 from edgelab import model
 
 CHARMS = pathlib.Path(__file__).parents[2] / "charms"
@@ -67,25 +67,11 @@ class AgentSite(model.Model):
     def document(self, *, risk="stable", **changes):
         """A plan that takes every node up by a minor, to what a channel holds now."""
         release = {"revision": {"arm64": self.build(risk)}}
-        return {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "up",
-            "expires": "2030-02-01T00:00:00Z",
-            "targets": {"kubernetes": {"to": MINOR, "releases": {MINOR: release}}},
-            "windows": "always",
-            "canary": {"size": 1, "soak": "3m"},
-            "waves": [{"name": "rest", "soak": "3m"}],
-            "drain": {"timeout": "60s"},
-            **changes,
-        }
+        targets = {"kubernetes": {"to": MINOR, "releases": {MINOR: release}}}
+        return sites.document("up", targets, **changes)
 
     def start(self, **changes):
-        document = self.document(**changes)
-        self.set_config(CONTROL, {"plan": yaml.safe_dump(document)})
-        digest = plan.read(document).digest
-        done = self.run(f"{CONTROL}/leader", "start", {"plan-digest": digest})
-        assert done.status == "completed", done.message
+        sites.start(self, CONTROL, self.document(**changes))
         return self
 
     def build(self, risk="stable"):

@@ -4,6 +4,7 @@ import pathlib
 
 import invariants
 import pytest
+import sites
 
 from edgelab import model
 
@@ -66,15 +67,7 @@ class Site(model.Model):
 
 @pytest.fixture
 def make_site(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Site(tmp_path / str(len(made)), **options))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+    yield from sites.making(Site, tmp_path)
 
 
 @pytest.fixture(params=SEEDS, ids=lambda seed: f"seed-{seed}")

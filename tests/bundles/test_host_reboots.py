@@ -2,12 +2,11 @@
 
 import hosted_site
 import pytest
-import yaml
+import sites
 from hosted_site import LXD, PLANE
 
 from edgecloud.agent import lxd_host
 from edgecloud.lxd import cluster
-from edgecloud.rollout import plan
 from edgelab import pi
 from edgelab.pi import apt
 
@@ -67,23 +66,14 @@ class RebootSite(hosted_site.HostedSite):
 
     def upgrade(self):
         system = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "packages",
-            "expires": "2030-02-01T00:00:00Z",
-            "targets": {"os": system},
-            "select": {"exclude": [self.machine(f"{PLANE}/0").hostname]},
-            "windows": "always",
-            "canary": {"size": 2, "soak": "3m"},
-            "waves": [{"name": "rest", "soak": "3m"}],
-            "drain": {"timeout": "60s"},
-            "limits": {"max-unavailable": "2", "per-domain": 2},
-        }
-        self.set_config(CONTROL, {"plan": yaml.safe_dump(document)})
-        digest = plan.read(document).digest
-        done = self.run(f"{CONTROL}/leader", "start", {"plan-digest": digest})
-        assert done.status == "completed", done.message
+        given = sites.document(
+            "packages",
+            {"os": system},
+            select={"exclude": [self.machine(f"{PLANE}/0").hostname]},
+            canary={"size": 2, "soak": "3m"},
+            limits={"max-unavailable": "2", "per-domain": 2},
+        )
+        sites.start(self, CONTROL, given)
         for host in self.hosts():
             self._plug_in(host)
         self.until(lambda: all(host.boots > 1 for host in self.hosts()))

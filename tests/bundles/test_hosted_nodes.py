@@ -1,6 +1,7 @@
 """Nodes that LXD hosts, with no Juju agent in them, in any order of hooks."""
 
 import pytest
+import sites
 from hosted_site import LXD, PLANE, HostedSite
 
 from edgecloud.lxd import instances, profiles
@@ -19,15 +20,7 @@ def seed(request):
 
 @pytest.fixture
 def make_site(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(HostedSite(tmp_path / str(len(made)), **options))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+    yield from sites.making(HostedSite, tmp_path)
 
 
 def ready(site, *nodes):

@@ -1,6 +1,7 @@
 """How an LXD cluster grows, shrinks and loses members, in any order of hooks."""
 
 import pytest
+import sites
 from lxd_site import APP, LxdSite
 
 from edgecloud.lxd import cluster, storage
@@ -17,15 +18,7 @@ def seed(request):
 
 @pytest.fixture
 def make_lxd_site(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(LxdSite(tmp_path / str(len(made)), **options))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+    yield from sites.making(LxdSite, tmp_path)
 
 
 def ready(site, count):

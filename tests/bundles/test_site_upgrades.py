@@ -2,6 +2,7 @@
 
 import agent_site
 import pytest
+import sites
 
 from edgecloud.rollout import ledger
 
@@ -14,15 +15,7 @@ def seed(request):
 
 @pytest.fixture
 def make_site(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(agent_site.AgentSite(tmp_path / str(len(made)), **options))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+    yield from sites.making(agent_site.AgentSite, tmp_path)
 
 
 def test_given_three_voters_when_upgraded_then_all_run_the_new_build_one_after_the_other(

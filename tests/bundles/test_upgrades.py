@@ -7,6 +7,7 @@ import urllib.parse
 
 import played_monitor
 import pytest
+import sites
 import upgrade_site
 
 from edgelab import pi
@@ -19,15 +20,7 @@ GATE = {"name": "calm", "type": "alerts", "when": ["before", "continuous"]}
 
 @pytest.fixture
 def make_upgrade(tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(upgrade_site.UpgradeSite(tmp_path / str(len(made)), **options))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+    yield from sites.making(upgrade_site.UpgradeSite, tmp_path)
 
 
 def is_upgraded(site, build="microk8s:135"):

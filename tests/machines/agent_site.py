@@ -20,7 +20,8 @@ from edgecloud import host
 from edgecloud.agent import exchange, journal, paths, settings
 from edgecloud.host import rejoin_offer
 from edgecloud.lxd import guest, instances
-from edgecloud.rollout import intent, inventory, ledger, messages, plan, site
+from edgecloud.rollout import intent, inventory, ledger, messages, site
+from tests.agent import plans
 
 COUNT = 3
 SHARED = "shared"
@@ -145,21 +146,14 @@ class Nodes:
             minor: {"revision": {"arm64": int(shown[which])}}
             for minor, which in (("1.35", "old"), ("1.36", build))
         }
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "p1",
-            "expires": "2035-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"kubernetes": {"to": "1.36", "releases": releases}},
+        given = {
             "canary": {"name": "canary", "size": "1", "soak": "1s"},
             "waves": [{"name": "rest", "soak": "1s"}],
-            "floors": {"free-mib": 0},
             "drain": {"timeout": "20s"},
             "deadlines": {"validate": "15s"},
             **changes,
         }
-        return plan.read(document)
+        return plans.read("p1", {"kubernetes": {"to": "1.36", "releases": releases}}, **given)
 
     def order(self, at, verb, accepted):
         self.serial += 1

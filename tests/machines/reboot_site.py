@@ -12,9 +12,10 @@ import real_lxd
 from edgecloud.agent import agent, exchange, hardware, lxd_host, settings
 from edgecloud.lxd import cluster, errors, guest, instances
 from edgecloud.lxd_member import nodes
-from edgecloud.rollout import inventory, messages, plan, state
+from edgecloud.rollout import inventory, messages, state
 from edgelab import pi
 from edgelab.pi import apt
+from tests.agent import plans
 
 NODE, PLAIN = "node", "database"
 STAMP = "20250201T000000Z"
@@ -81,18 +82,7 @@ class Rebooting:
 
     def order(self, verb):
         system = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}
-        accepted = plan.read(
-            {
-                "apiVersion": plan.API_VERSION,
-                "kind": plan.KIND,
-                "id": "p1",
-                "expires": "2030-02-01T00:00:00Z",
-                "windows": "always",
-                "targets": {"os": system},
-                "canary": {"name": "canary", "size": "1", "soak": "3m"},
-                "deadlines": {"validate": "150s"},
-            }
-        )
+        accepted = plans.read("p1", {"os": system})
         self.serial += 1
         order = messages.Order(
             stamp=(1, self.serial),

@@ -4,15 +4,15 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from edgecloud.agent import agent, exchange, hardware, journal, settings
 from edgecloud.host import rejoin_offer
-from edgecloud.rollout import inventory, messages, plan, state
+from edgecloud.rollout import inventory, messages, state
 from edgelab import pi
 from edgelab.pi import two_slots
+from tests.agent import plans, signed_bench
 
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
 OLD, NEW = "1.35", "1.36"
@@ -57,19 +57,14 @@ class Site:
 
     def plan(self, **changes):
         releases = {m: {"revision": {"arm64": self.revision(m)}} for m in (OLD, NEW)}
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "p1",
-            "expires": "2030-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"kubernetes": {"to": NEW, "releases": releases}},
+        given = {
             "canary": {"name": "canary", "size": "1", "soak": "3m"},
             "drain": {"timeout": "60s"},
+            "floors": {},
             "deadlines": {"validate": "150s"},
             **changes,
         }
-        return plan.read(document)
+        return plans.read("p1", {"kubernetes": {"to": NEW, "releases": releases}}, **given)
 
     def member(self, at):
         node = self.cluster().nodes[f"pi-{at}"]
@@ -266,10 +261,7 @@ def pi_0(tmp_path):
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):
     """Who signs plans."""
-    path = tmp_path_factory.mktemp("key") / "signer"
-    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
-    subprocess.run(command, check=True, timeout=30)
-    return path
+    return signed_bench.make_key(tmp_path_factory.mktemp("key"))
 
 
 @pytest.fixture(scope="module")

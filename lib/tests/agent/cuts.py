@@ -2,6 +2,14 @@
 
 from edgecloud.rollout import state
 
+BACK = (
+    state.State.ROLLING_BACK,
+    state.State.ROLLBACK_VALIDATING,
+    state.State.UNCORDONING,
+    state.State.ROLLED_BACK,
+)
+"""What a node passes that goes back."""
+
 
 class Cut(BaseException):
     """Power went at a boundary of the agent."""

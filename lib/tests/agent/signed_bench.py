@@ -7,6 +7,7 @@ import subprocess
 from edgecloud.agent import agent, exchange, paths, settings, signing
 from edgecloud.rollout import inventory, messages, plan, state
 from edgelab.pi import two_slots
+from tests.agent import plans
 
 State = state.State
 ENDS = (State.DONE, State.ROLLED_BACK, State.FAILED_SAFE)
@@ -30,22 +31,10 @@ class SignedBench:
 
     @staticmethod
     def read_plan(name, target, **changes):
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": name,
-            "expires": "2030-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"os": target},
-            "canary": {"name": "canary", "size": "1", "soak": "2m"},
-            "floors": {"free-mib": 0},
-            "deadlines": {"validate": "120s"},
-            **changes,
-        }
-        return plan.read(document)
+        return plans.read(name, {"os": target}, **changes)
 
     def sign(self, accepted):
-        return _signed(self.key, plan.canonical(accepted))
+        return signed(self.key, accepted)
 
     def order(self, verb, accepted, signature=None):
         """Give an order, with the right signature unless another is given."""
@@ -91,6 +80,19 @@ def trust(board, key):
     board.write(f"{paths.REQUIRED}/application", "#!/bin/sh\n", mode=0o755)
     public = key.with_suffix(".pub").read_text()
     board.write(paths.SIGNERS, f'{signing.IDENTITY} namespaces="{signing.NAMESPACE}" {public}')
+
+
+def signed(key, accepted):
+    """Return a signature of a plan."""
+    return _signed(key, plan.canonical(accepted))
+
+
+def make_key(folder):
+    """Make a key to sign plans with; return its path."""
+    path = folder / "signer"
+    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
+    subprocess.run(command, check=True, timeout=30)
+    return path
 
 
 @functools.cache

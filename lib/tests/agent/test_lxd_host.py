@@ -9,7 +9,7 @@ from edgecloud.lxd_member import evacuation, nodes
 from edgecloud.rollout import audit, state
 from edgelab import pi
 from tests.agent import hosting_site
-from tests.agent.cuts import Cut, boundaries, pulling
+from tests.agent.cuts import BACK, Cut, boundaries, pulling
 from tests.agent.hosting_site import HOST, INSIDE, MEMBER, NODE, PLAIN
 
 State = state.State
@@ -87,7 +87,6 @@ FORWARD = (
     State.UNCORDONING,
     State.SOAKING,
 )
-BACK = (State.ROLLING_BACK, State.ROLLBACK_VALIDATING, State.UNCORDONING, State.ROLLED_BACK)
 NEVER = {"after reboot in rebooting", "after roll-back in rolling-back"}
 """The reboot itself comes first."""
 

@@ -26,7 +26,6 @@ FORWARD = (
     State.UNCORDONING,
     State.SOAKING,
 )
-BACK = (State.ROLLING_BACK, State.ROLLBACK_VALIDATING, State.UNCORDONING, State.ROLLED_BACK)
 LOST = (State.QUARANTINED,)
 WITH_SLOTS = {State.REBOOTING, State.COMMITTING}
 WITHOUT_CUT = {State.IDLE, State.DONE, State.SKIPPED, State.FAILED_SAFE, State.REGRESSED}
@@ -34,16 +33,16 @@ WITHOUT_CUT = {State.IDLE, State.DONE, State.SKIPPED, State.FAILED_SAFE, State.R
 
 CASES = [
     *(("good", name) for name in cuts.boundaries(FORWARD)),
-    *(("bad", name) for name in cuts.boundaries(BACK)),
+    *(("bad", name) for name in cuts.boundaries(cuts.BACK)),
     *(("lost", name) for name in cuts.boundaries(LOST)),
 ]
 
 
 def test_given_the_state_table_when_compared_with_the_cases_then_no_state_is_left_out():
-    covered = {*FORWARD, *BACK, *LOST, *WITH_SLOTS, *WITHOUT_CUT}
+    covered = {*FORWARD, *cuts.BACK, *LOST, *WITH_SLOTS, *WITHOUT_CUT}
 
     assert covered == set(State)
-    assert set(state.EFFECTS) - WITH_SLOTS <= {*FORWARD, *BACK, *LOST}
+    assert set(state.EFFECTS) - WITH_SLOTS <= {*FORWARD, *cuts.BACK, *LOST}
 
 
 @pytest.mark.parametrize(("kind", "boundary"), CASES, ids=lambda value: value.replace(" ", "-"))

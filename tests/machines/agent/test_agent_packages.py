@@ -16,7 +16,8 @@ import pytest
 
 from edgecloud import host
 from edgecloud.agent import agent, exchange, journal, packages, paths, settings
-from edgecloud.rollout import audit, inventory, messages, plan, state
+from edgecloud.rollout import audit, inventory, messages, state
+from tests.agent import plans
 
 State = state.State
 THEN, NOW = "20250101T000000Z", "20250201T000000Z"
@@ -99,19 +100,7 @@ class Bench:
 
     def plan(self, **changes):
         target = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": NOW}
-        document = {
-            "apiVersion": plan.API_VERSION,
-            "kind": plan.KIND,
-            "id": "os-1",
-            "expires": "2035-02-01T00:00:00Z",
-            "windows": "always",
-            "targets": {"os": target},
-            "canary": {"name": "canary", "size": "1", "soak": "2m"},
-            "floors": {"free-mib": 0},
-            "deadlines": {"validate": "120s"},
-            **changes,
-        }
-        return plan.read(document)
+        return plans.read("os-1", {"os": target}, **changes)
 
     def order(self, verb, accepted):
         self.serial += 1

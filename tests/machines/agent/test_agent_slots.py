@@ -15,13 +15,13 @@ from edgecloud.agent import (
     journal,
     paths,
     settings,
-    signing,
     slot_boot,
     slot_disk,
     trial,
 )
-from edgecloud.rollout import audit, inventory, messages, plan, state
+from edgecloud.rollout import audit, inventory, messages, state
 from edgelab.pi import two_slots
+from tests.agent import plans, signed_bench
 
 State = state.State
 OLD = "os:127.0.0.1:1/site/os@sha256:" + "0" * 64
@@ -101,10 +101,7 @@ def registry():
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):
-    path = tmp_path_factory.mktemp("key") / "signer"
-    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
-    subprocess.run(command, check=True, timeout=30)
-    return path
+    return signed_bench.make_key(tmp_path_factory.mktemp("key"))
 
 
 def flash(folder, disk, key):
@@ -119,29 +116,14 @@ def flash(folder, disk, key):
     two_slots.flash(board, OLD)
     places = {"a": "/dev/root_a", "b": "/dev/root_b", "boot": "/boot/firmware"}
     settings.write(board, settings.Settings("pi-0", sign="required", clock="kept", slots=places))
-    board.write(f"{paths.REQUIRED}/application", "#!/bin/sh\n", mode=0o755)
-    public = key.with_suffix(".pub").read_text()
-    board.write(paths.SIGNERS, f'{signing.IDENTITY} namespaces="{signing.NAMESPACE}" {public}')
+    signed_bench.trust(board, key)
     return board
 
 
 def signed_plan(registry, key, image=IMAGE):
-    document = {
-        "apiVersion": plan.API_VERSION,
-        "kind": plan.KIND,
-        "id": "os-1",
-        "expires": "2030-02-01T00:00:00Z",
-        "windows": "always",
-        "targets": {"os": {"kind": "ab-image", "version": "26.04.2", "ref": registry.push(image)}},
-        "canary": {"name": "canary", "size": "1", "soak": "2m"},
-        "floors": {"free-mib": 0},
-        "deadlines": {"validate": "120s"},
-    }
-    accepted = plan.read(document)
-    command = ("ssh-keygen", "-Y", "sign", "-q", "-f", str(key), "-n", signing.NAMESPACE)
-    text = plan.canonical(accepted).encode()
-    done = subprocess.run(command, input=text, capture_output=True, check=True, timeout=30)
-    return accepted, done.stdout.decode()
+    target = {"kind": "ab-image", "version": "26.04.2", "ref": registry.push(image)}
+    accepted = plans.read("os-1", {"os": target})
+    return accepted, signed_bench.signed(key, accepted)
 
 
 def upgrade(board, accepted, signature, serial=0):
