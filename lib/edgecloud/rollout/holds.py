@@ -61,9 +61,11 @@ def too_many_failures(rollout: ledger.Rollout, accepted: plan.Plan) -> str:
     if not failed:
         return ""
     executed = failed + sum(entry.step > step for entry in rollout.entries.values())
+    who = ", ".join(names) if failed <= 3 else f"{failed} nodes"
     if failed >= rule.node_failures:
-        who = ", ".join(names) if failed <= 3 else f"{failed} nodes"
         return f"{who} failed, and the plan allows {rule.node_failures - 1 or 'none'}"
+    if rule.consecutive and rollout.row >= rule.consecutive:
+        return f"{who} failed, and the plan allows {rule.consecutive - 1 or 'none'} in a row"
     if executed >= rule.min_executed and failed * 100 >= rule.failure_percent * executed:
         return f"{failed} of {executed} nodes failed"
     return ""

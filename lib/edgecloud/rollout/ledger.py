@@ -118,6 +118,8 @@ class Rollout:
     ending: Phase = Phase.HELD
     """What an abort ends in."""
     reason: str = ""
+    row: int = 0
+    """How many nodes failed one after the other; kept only if the plan has a limit for that."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,26 @@ def hear(site: ledger.Site, accepted: plan.Plan, now: int) -> dict[str, ledger.E
     return heard
 
 
+def failed_in_a_row(rollout: ledger.Rollout, heard: ledger.Entries, accepted: plan.Plan) -> int:
+    """Return how many nodes have failed with none between them that came up well.
+
+    A node counts when it comes to its soak, so a long one hides no failure after it. Of those
+    that are heard in the same moment nobody knows the order; the good news counts as the older.
+    """
+    if not accepted.abort.consecutive:
+        return 0
+    pairs = [(rollout.entries[name], after) for name, after in heard.items()]
+    fresh = sum(after.failed and not before.failed for before, after in pairs)
+    has_ended = any(_came_up(before, after) for before, after in pairs)
+    return (0 if has_ended else rollout.row) + fresh
+
+
+def _came_up(before: ledger.Entry, after: ledger.Entry) -> bool:
+    """Return whether a grant that was in use has ended with an upgraded node."""
+    is_well = after.status in (Status.SOAKING, Status.DONE)
+    return before.holds_slot and not after.holds_slot and is_well
+
+
 def silent_for(site: ledger.Site, name: str, now: int) -> int:
     """Return for how long a node has not been heard; -1 if it is heard."""
     since = site.sight.silent.get(name)

@@ -32,7 +32,9 @@ def decide(site: ledger.Site, accepted: plan.Plan, now: int) -> Decision:
     """Return the rollout as it stands after this moment, with every node's order in it."""
     if site.rollout.digest != accepted.digest:
         raise ValueError("this is not the plan that the site accepted")
-    heard = replace(site.rollout, entries=listen.hear(site, accepted, now))
+    entries = listen.hear(site, accepted, now)
+    row = listen.failed_in_a_row(site.rollout, entries, accepted)
+    heard = replace(site.rollout, entries=entries, row=row)
     moved = progress.advance(replace(site, rollout=heard), accepted, now)
     desk = _Desk(replace(site, rollout=moved), now, dict(moved.entries), moved.serial)
     _take_back(desk)

@@ -196,6 +196,7 @@ class Abort:
     node_failures: int = field(default=1, metadata=_meta(schema.integer(1, 10_000)))
     failure_percent: int = field(default=100, metadata=_meta(schema.integer(1, 100)))
     min_executed: int = field(default=10, metadata=_meta(schema.integer(1, 10_000)))
+    consecutive: int = field(default=0, metadata=_meta(schema.integer(0, 10_000), later=True))
     on_abort: str = field(
         default="hold",
         metadata=_meta(schema.choice("hold", "rollback-failed", "rollback-wave", "rollback-all")),

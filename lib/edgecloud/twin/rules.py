@@ -24,6 +24,7 @@ from edgecloud.twin import box as boxes
 
 Status, Phase = messages.Status, ledger.Phase
 BAD = {Status.DISRUPTED, Status.UNCOMMITTED, Status.REGRESSED, Status.QUARANTINED}
+WELL = {Status.SOAKING, Status.DONE}
 ENDS = (Phase.COMPLETED, Phase.COMPLETED_WITH_DEBT)
 
 
@@ -181,12 +182,6 @@ def _holding(judged: Judged) -> Iterator[str]:
     accepted, sight = judged.accepted, judged.sight
     if not judged.decision.granted:
         return
-    failed = sum(e.failed for e in judged.rollout.entries.values())
-    if judged.ups and failed >= accepted.abort.node_failures:
-        yield "I19 granted although too many failed"
-    ended = [n for n, r in sight.reports.items() if r.aborts and r.status is Status.FAILED]
-    if any(judged.rollout.entries[n].failed for n in ended if n in judged.rollout.entries):
-        yield "I19 granted although a drain ended the plan"
     asked = [g.name for g in accepted.gates if "before" in g.when and g.on_unknown == "block"]
     if judged.ups and any(sight.gates.get(g) is not ledger.Verdict.PASS for g in asked):
         yield "I20 granted while a gate did not pass"
@@ -200,6 +195,29 @@ def _holding(judged: Judged) -> Iterator[str]:
         needed = route.duration_s(accepted, judged.case.members[name])
         if not _is_open(accepted.calendar, judged.now, judged.now + needed):
             yield "I14 granted what does not fit the window"
+
+
+def _failing(judged: Judged) -> Iterator[str]:
+    entries, reports = judged.rollout.entries, judged.sight.reports.items()
+    if not judged.decision.granted:
+        return
+    failed = sum(e.failed for e in entries.values())
+    if judged.ups and failed >= judged.accepted.abort.node_failures:
+        yield "I19 granted although too many failed"
+    if judged.ups and _has_row(judged):
+        yield "I19 granted although too many failed in a row"
+    ended = [n for n, r in reports if r.aborts and r.status is Status.FAILED]
+    if any(entries[n].failed for n in ended if n in entries):
+        yield "I19 granted although a drain ended the plan"
+
+
+def _has_row(judged: Judged) -> bool:
+    """Return whether what was heard now makes a row of failures too long, whoever counted it."""
+    limit, before = judged.accepted.abort.consecutive, judged.before
+    pairs = [(before.entries[name], e) for name, e in judged.rollout.entries.items()]
+    fresh = sum(e.failed and not old.failed for old, e in pairs)
+    is_broken = any(e.status in WELL and old.status not in WELL for old, e in pairs)
+    return bool(limit) and not is_broken and before.row + fresh >= limit
 
 
 def _is_open(calendar: window.Calendar, start: int, end: int) -> bool:
@@ -238,6 +256,7 @@ RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
     _waves,
     _order,
     _holding,
+    _failing,
     _recording,
     _rehearsing,
 )

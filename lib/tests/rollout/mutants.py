@@ -308,6 +308,18 @@ MUTANTS = (
     ),
     Mutant(
         "I19",
+        "does not count failures in a row",
+        put(listen, "failed_in_a_row", lambda *a: 0),
+        searched(
+            cases.WORKERS,
+            "fail",
+            abort={"node-failures": 3, "consecutive": 1},
+            waves=[{"name": "rest", "min-success": 1}],
+            canary={"name": "canary", "size": "2", "min-success": 1},
+        ),
+    ),
+    Mutant(
+        "I19",
         "goes on where a drain ends the plan",
         put(progress, "drain_problem", lambda *a: ""),
         searched(
