@@ -92,6 +92,12 @@ def folder(datastore: str) -> str:
     return SSD_FOLDER if datastore == "ssd" else SD_FOLDER
 
 
+def _folders(datastore: str) -> tuple[str, str]:
+    """Return where archives may lie, where they lie now first: the option may have changed."""
+    now = folder(datastore)
+    return now, SD_FOLDER if now == SSD_FOLDER else SSD_FOLDER
+
+
 def ensure_schedule(host: hosts.Host, schedule: str, *, keep: int, datastore: str) -> bool:
     """Ensure that archives are taken on this schedule; on none if it is empty.
 
@@ -188,15 +194,22 @@ def take(host: hosts.Host, *, keep: int, datastore: str) -> dict[str, str]:
 
 
 def listing(host: hosts.Host, *, datastore: str) -> dict[str, str]:
-    """Read every archive back and return the results of the action, newest first."""
-    where = folder(datastore)
-    found = [archives.inspect(host, where, name) for name in reversed(archives.find(host, where))]
+    """Read every archive back and return the results of the action, newest first.
+
+    Those of another ``datastore`` are listed, too, with their place.
+    """
+    now, *others = _folders(datastore)
+    found = [(name, where) for where in (now, *others) for name in archives.find(host, where)]
     lines = [
-        f"{archive.name}  {archive.size} bytes  "
-        + (archive.problem or f"{archive.keys} keys, good")
-        for archive in found
+        _line(archives.inspect(host, where, name), "" if where == now else f"  in {where}")
+        for name, where in sorted(found, key=lambda one: archives.taken_at(one[0]), reverse=True)
     ]
-    return {"folder": where, "count": str(len(found)), "backups": "\n".join(lines)}
+    return {"folder": now, "count": str(len(lines)), "backups": "\n".join(lines)}
+
+
+def _line(archive: archives.Archive, place: str) -> str:
+    state = archive.problem or f"{archive.keys} keys, good"
+    return f"{archive.name}  {archive.size} bytes  {state}{place}"
 
 
 def _described(archive: archives.Archive) -> Mapping[str, str]:
@@ -224,9 +237,10 @@ def restore(
     Raises:
         BackupError: the archive is missing, renamed or damaged, or MicroK8s refused.
     """
-    where = folder(datastore)
-    if name != pathlib.PurePosixPath(name).name or not host.exists(f"{where}/{name}"):
-        raise BackupError(f"there is no {name} in {where}: see list-backups")
+    places = [where for where in _folders(datastore) if host.exists(f"{where}/{name}")]
+    if name != pathlib.PurePosixPath(name).name or not places:
+        raise BackupError(f"there is no {name} in {folder(datastore)}: see list-backups")
+    where = places[0]
     archive = archives.inspect(host, where, name)
     if archive.problem:
         raise BackupError(archive.problem)

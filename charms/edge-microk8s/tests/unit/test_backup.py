@@ -26,9 +26,9 @@ def ensure(machine, schedule="daily", keep=3, datastore="sd"):
     return backup.ensure_schedule(machine.host(), schedule, keep=keep, datastore=datastore)
 
 
-def take(machine):
+def take(machine, datastore="sd"):
     machine.world.clock.advance(60)
-    return backup.take(machine.host(), keep=3, datastore="sd")["backup"]
+    return backup.take(machine.host(), keep=3, datastore=datastore)["backup"]
 
 
 def config_map(machine, name):
@@ -173,6 +173,19 @@ def test_given_archives_when_listed_then_the_newest_comes_first_and_damage_shows
     assert first.endswith("good")
     assert second.startswith(old)
     assert "is missing" in second
+
+
+def test_given_archives_of_another_datastore_when_listed_then_they_are_found_and_restored(machine):
+    old, new = take(machine), take(machine, datastore="ssd")
+
+    first, second = backup.listing(machine.host(), datastore="ssd")["backups"].splitlines()
+
+    assert first.startswith(new)
+    assert backup.SD_FOLDER not in first
+    assert second.startswith(old)
+    assert second.endswith(f"good  in {backup.SD_FOLDER}")
+    results = backup.restore(machine.host(), old, datastore="ssd", dry_run=False)
+    assert "keys written" in results["result"]
 
 
 def test_given_no_archives_when_listed_then_there_are_none(machine):
