@@ -6,7 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from edgecloud.rollout import availability, inventory, plan, route, schema, waves, window
+from edgecloud.rollout import (
+    availability,
+    inventory,
+    plan,
+    route,
+    schema,
+    staging,
+    waves,
+    window,
+)
 
 Assigned = Mapping[route.Step, waves.Waves]
 
@@ -51,13 +60,18 @@ def ends_at(
 ) -> int | None:
     """Return when a plan that is started now is done, turn by turn through its windows.
 
-    Nothing goes wrong, nobody has to be waited for, and approvals are there at once. None if a
-    node has no window within a year.
+    Nothing goes wrong, nobody has to be waited for, and approvals are there at once. Before the
+    last turn of a wave, all that it needs was fetched. None if a node has no window within a year.
     """
-    clock = max(now, accepted.not_before)
+    clock = start = max(now, accepted.not_before)
+    fetched = 0
     for step, parts in assigned.items():
         for number, names in enumerate(parts):
-            for needed_s in (turns := _turns(accepted, members, step, names)):
+            turns = _turns(accepted, members, step, names)
+            fetched += staging.total_mib(accepted, members, step.part, names)
+            for turn, needed_s in enumerate(turns, start=1):
+                if turn == len(turns):
+                    clock = max(clock, staging.earliest(accepted, start, fetched))
                 begin = window.next_fit(accepted.calendar, clock, needed_s)
                 if begin is None:
                     return None

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from edgecloud.rollout import inventory, ledger, listen, messages, plan, progress, route, waves
+from edgecloud.rollout import (
+    inventory,
+    ledger,
+    listen,
+    messages,
+    plan,
+    progress,
+    route,
+    staging,
+    waves,
+)
 
 Phase = ledger.Phase
 Rollout = ledger.Rollout
@@ -74,6 +84,7 @@ def acceptance_problems(accepted: plan.Plan, members: inventory.Inventory, now: 
         steps = route.steps(accepted, members)
         parts = [waves.assign(accepted, members, step) for step in steps]
         found += waves.problems(parts, steps, members)
+        found += staging.problems(accepted, members, steps)
     return found
 
 

@@ -120,6 +120,10 @@ class Rollout:
     reason: str = ""
     row: int = 0
     """How many nodes failed one after the other; kept only if the plan has a limit for that."""
+    day: int = 0
+    """The last day, counted from 1970, on which a node was told to fetch anything."""
+    day_mib: int = 0
+    """How much that was; both are kept only if the plan has a limit for a day."""
 
 
 @dataclass(frozen=True)

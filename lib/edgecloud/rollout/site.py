@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from edgecloud.rollout import grant, holds, ledger, listen, messages, plan, progress, route
+from edgecloud.rollout import (
+    grant,
+    holds,
+    ledger,
+    listen,
+    messages,
+    plan,
+    progress,
+    route,
+    staging,
+)
 
 Phase = ledger.Phase
 Verb = messages.Verb
@@ -36,13 +46,22 @@ def decide(site: ledger.Site, accepted: plan.Plan, now: int) -> Decision:
     row = listen.failed_in_a_row(site.rollout, entries, accepted)
     heard = replace(site.rollout, entries=entries, row=row)
     moved = progress.advance(replace(site, rollout=heard), accepted, now)
-    desk = _Desk(replace(site, rollout=moved), now, dict(moved.entries), moved.serial)
+    seen = replace(site, rollout=moved)
+    fetching = staging.open_account(seen, accepted, now)
+    desk = _Desk(seen, now, dict(moved.entries), moved.serial, fetching)
     _take_back(desk)
-    _prepare(desk, accepted)
+    held = _prepare(desk, accepted)
     granted, waiting = _grant(desk, accepted)
     _dismiss(desk)
-    rollout = replace(moved, entries=desk.entries, serial=desk.serial)
-    return Decision(rollout, tuple(granted), waiting)
+    rollout = replace(
+        moved,
+        entries=desk.entries,
+        serial=desk.serial,
+        day=fetching.day,
+        day_mib=fetching.spent_mib,
+    )
+    whys = {name: (held[name], *waiting[name]) for name in held if name in waiting}
+    return Decision(rollout, tuple(granted), {**waiting, **whys})
 
 
 def orders(rollout: Rollout) -> dict[str, messages.Order]:
@@ -87,6 +106,7 @@ class _Desk:
     now: int
     entries: dict[str, ledger.Entry]
     serial: int
+    fetching: staging.Account
 
     @property
     def rollout(self) -> Rollout:
@@ -134,22 +154,29 @@ def should_withdraw(rollout: Rollout, entry: ledger.Entry) -> bool:
     return holds.is_paused(rollout) or not is_granting
 
 
-def _prepare(desk: _Desk, accepted: plan.Plan) -> None:
-    """Let the wave at hand and the next one stage, and whoever is late."""
+def _prepare(desk: _Desk, accepted: plan.Plan) -> dict[str, str]:
+    """Let the wave at hand and the next one stage, and whoever is late; return who may not yet."""
+    held = dict[str, str]()
     if (
         holds.is_paused(desk.rollout)
         or desk.now >= accepted.expires
         or not _is_granting(desk.rollout)
     ):
-        return
+        return held
     ahead = desk.rollout.waves[desk.rollout.wave : desk.rollout.wave + 2]
     for name in [*(name for wave in ahead for name in wave), *_late(desk, accepted)]:
         entry = desk.entries[name]
         if entry.verb is not None and entry.order_step == entry.step:
             continue  # It has its order.
         is_due = entry.step <= desk.rollout.step and entry.step < len(desk.rollout.steps)
-        if is_due and not entry.is_out:
+        if not is_due or entry.is_out:
+            continue
+        part = desk.rollout.steps[entry.step].part
+        held[name] = staging.blocker(desk.fetching, name, part)
+        if not held[name]:
+            desk.fetching.take(name, part)
             desk.issue(name, Verb.PREPARE, step=entry.step)
+    return {name: why for name, why in held.items() if why}
 
 
 def _late(desk: _Desk, accepted: plan.Plan) -> list[str]:

@@ -132,12 +132,14 @@ class Canary(Wave):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may be missing at once."""
+    """How much may be missing at once, and how much may be fetched."""
 
     max_unavailable: str = field(default="1", metadata=_meta(schema.share))
     per_domain: int = field(default=1, metadata=_meta(schema.integer(1, 1000)))
     unhealthy_percent: int = field(default=40, metadata=_meta(schema.integer(1, 100)))
     grant_s: int = field(default=900, metadata=_meta(schema.duration(60, HOUR), name="grant"))
+    staging: int = field(default=0, metadata=_meta(schema.integer(0, 1000), later=True))
+    daily_mib: int = field(default=0, metadata=_meta(schema.integer(0, 2**20), later=True))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecloud.rollout import holds, ledger, listen, messages, plan, progress, route, window
+from edgecloud.rollout import (
+    holds,
+    ledger,
+    listen,
+    messages,
+    plan,
+    progress,
+    route,
+    staging,
+    window,
+)
 
 Phase = ledger.Phase
 Status = messages.Status
@@ -62,6 +72,7 @@ def _deadlines(site: ledger.Site, accepted: plan.Plan) -> Iterator[int]:
     """Yield the moments, past ones too, at which a decision may come out differently."""
     rollout = site.rollout
     yield accepted.expires
+    yield staging.next_day(rollout, accepted)
     if rollout.phase is Phase.SCHEDULED:
         yield accepted.not_before
     for name, entry in rollout.entries.items():

@@ -16,6 +16,7 @@ from edgecloud.rollout import (
     route,
     site,
     skew,
+    staging,
     state,
     waves,
     window,
@@ -220,6 +221,27 @@ def _has_row(judged: Judged) -> bool:
     return bool(limit) and not is_broken and before.row + fresh >= limit
 
 
+def _staging(judged: Judged) -> Iterator[str]:
+    """Judge what nodes are told to fetch, by what they say and by what the plan says of it."""
+    limits, before, entries = judged.accepted.limits, judged.before, judged.rollout.entries
+    told = {n: e for n, e in entries.items() if e.stamp != before.entries[n].stamp}
+    told = {n: e for n, e in told.items() if e.verb is messages.Verb.PREPARE}
+    if not told or not (limits.staging or limits.daily_mib):
+        return
+    there = {n: e for n, e in entries.items() if not (e.is_out or e.debt)}
+    prepared = {n for n, e in there.items() if e.verb is messages.Verb.PREPARE}
+    said = {n: r.status for n, r in judged.sight.reports.items() if n not in judged.sight.silent}
+    early = {n for n in prepared if said.get(n) in (Status.IDLE, Status.STAGING)}
+    if limits.staging and len(early | set(told)) > limits.staging:
+        yield "I26 more nodes fetch at once than the plan allows"
+    steps, members = judged.rollout.steps, judged.case.members
+    parts = [(steps[e.order_step].part, members[n].arch) for n, e in told.items()]
+    mib = sum(staging.needed_mib(judged.accepted, *each) or 0 for each in parts)
+    spent = before.day_mib if judged.now < (before.day + 1) * staging.DAY_S else 0
+    if limits.daily_mib and spent + mib > limits.daily_mib:
+        yield "I26 more is fetched on one day than the plan allows"
+
+
 def _is_open(calendar: window.Calendar, start: int, end: int) -> bool:
     """Return whether disruption is allowed all the time, windows that join on included."""
     if any(each.start < end and start < each.end for each in calendar.blackouts):
@@ -257,6 +279,7 @@ RULES: tuple[Callable[[Judged], Iterator[str]], ...] = (
     _order,
     _holding,
     _failing,
+    _staging,
     _recording,
     _rehearsing,
 )

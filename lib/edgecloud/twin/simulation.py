@@ -21,6 +21,7 @@ from edgecloud.rollout import (
     plan,
     route,
     site,
+    staging,
     state,
     window,
 )
@@ -132,6 +133,7 @@ class Run:
         """Return when time alone may change what the coordinator decides."""
         accepted = self._premise.accepted
         found = [accepted.not_before, accepted.expires, *self._troubles.values()]
+        found.append(staging.next_day(self._rollout, accepted))
         for name, each in self._machines.items():
             found.append(each.relents_at)
             if each.is_silent(self._now):

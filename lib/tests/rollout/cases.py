@@ -27,6 +27,12 @@ PATCH = sites.frozen(
 )
 BEHIND = sites.frozen(sites.planes("a"), sites.workers("b"), sites.workers("z", version="1.31.1"))
 
+SIZED = {
+    "kubernetes": {
+        "to": "1.35",
+        "releases": {"1.35": {"revision": {"arm64": 135}, "mib": {"arm64": 100}}},
+    }
+}
 OS = {"os": {"kind": "ab-image", "version": "26.04.1", "ref": "site/os@sha256:" + "1" * 64}}
 ALONE = {"drain": {"single-node": "accept-downtime"}}
 ALERTS = {"gates": [{"name": "alerts", "type": "alerts", "when": ["before", "after-wave"]}]}

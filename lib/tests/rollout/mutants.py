@@ -27,6 +27,7 @@ from edgecloud.rollout import (
     route,
     site,
     skew,
+    staging,
     state,
     window,
 )
@@ -398,6 +399,18 @@ MUTANTS = (
         "does not look at the floors again",
         table(orders._ANSWERS, messages.Verb.GRANT, _straight_on),
         searched(cases.PAIR),
+    ),
+    Mutant(
+        "I26",
+        "lets all nodes fetch at once",
+        put(staging, "at_once_blocker", lambda account: ""),
+        searched(cases.WORKERS, limits={"staging": 1}),
+    ),
+    Mutant(
+        "I26",
+        "counts no day's bytes",
+        put(staging, "day_blocker", lambda *a: ""),
+        searched(cases.WORKERS, targets=cases.SIZED, limits={"daily-mib": 250}),
     ),
     Mutant(
         "I27",

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgecloud.rollout import intent, ledger, messages, site, wake
-from tests.rollout import sites
+from tests.rollout import cases, sites
 
 Phase, Status, Verdict = ledger.Phase, messages.Status, ledger.Verdict
 NIGHT = sites.at("2030-01-07T02:00:00")
@@ -68,7 +68,13 @@ def scenes(draw):
         blackouts=draw(st.sampled_from([[], [blackout]])),
         expires=now + draw(st.sampled_from([2 * HOUR, 90 * HOUR])),
         **{"not-before": draw(st.sampled_from([0, now + HOUR]))},
-        limits={"max-unavailable": draw(st.integers(1, 3)), "grant": "900s"},
+        targets=cases.SIZED,
+        limits={
+            "max-unavailable": draw(st.integers(1, 3)),
+            "grant": "900s",
+            "staging": draw(st.sampled_from([0, 1])),
+            "daily-mib": draw(st.sampled_from([0, 150])),
+        },
         offline={"grace": "1h", "counts-unavailable": draw(st.booleans())},
         abort={"node-failures": 3, "on-abort": draw(st.sampled_from(["hold", "rollback-wave"]))},
         gates=draw(st.sampled_from([[], GATE])),
