@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from edgecloud.rollout import audit, ledger, plan
+from edgecloud.rollout import audit, gating, ledger, plan
 
 KEPT_RECORDS = 200
 KEPT_PLANS = 32
 
+_NONE = gating.Held()
 _LINK = tuple(field.name for field in fields(audit.Record))
 
 
@@ -47,6 +48,8 @@ class Books:
     tally: tuple[tuple[str, int], ...] = ()
     """How many records there ever were of each order, and of each status that a node came to:
     the chain is cut at its old end, and counters must not be."""
+    held: gating.Held = _NONE
+    """For how long gates have held something back."""
     whys: tuple[tuple[str, str], ...] = ()
     """Why nodes failed or were left out, or a gate ended the plan, as was said then."""
     finished: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ def read(bag: Mapping[str, str]) -> Books:
         source=bag.get("source", ""),
         chain=chain,
         tally=tuple(sorted(json.loads(bag.get("tally") or "{}").items())),
+        held=gating.read(json.loads(bag.get("held") or "{}")),
         whys=tuple(sorted(json.loads(bag.get("whys") or "{}").items())),
         finished=tuple(json.loads(bag.get("finished") or "[]")),
         leader=bag.get("leader", ""),
@@ -92,6 +96,7 @@ def write(books: Books) -> dict[str, str]:
         "source": books.source,
         "chain": _text([[getattr(link, name) for name in _LINK] for link in books.chain]),
         "tally": _text(dict(books.tally)) if books.tally else "",
+        "held": _text(gating.write(books.held)) if books.held != _NONE else "",
         "whys": _text(dict(books.whys)) if books.whys else "",
         "finished": _text(books.finished),
         "leader": books.leader,

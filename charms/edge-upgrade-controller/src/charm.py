@@ -102,10 +102,11 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         led = coordination.outrank(led, self._reports, self._now)
         sight = self._look(led)
         decided = coordination.decide(led, sight, self._now, self._said)
-        self._write(self._with_source(decided.books))
-        self._publish(decided.books)
-        self._excuse(decided.books)
-        self._wake_up_later(decided.books, sight)
+        kept = coordination.time_gates(decided.books, sight, self._now)
+        self._write(self._with_source(kept))
+        self._publish(kept)
+        self._excuse(kept)
+        self._wake_up_later(kept, sight)
 
     def _with_source(self, books: site_books.Books) -> site_books.Books:
         """Note that the option says just what was accepted, if so: it is not parsed again then."""
@@ -175,7 +176,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
         text = ""
         if self.unit.is_leader():
             kept = self._written or self._books
-            text = site_metrics.text(self._facts, kept.chain, dict(kept.tally))
+            text = site_metrics.text(self._facts, kept)
         try:
             if text:
                 self._host.write(site_upgrade.TEXTFILE, text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import books as site_books
 from edgecloud.interfaces import node_upgrade
-from edgecloud.rollout import audit, intent, inventory, ledger, messages, plan, site, wake
+from edgecloud.rollout import audit, gating, intent, inventory, ledger, messages, plan, site, wake
 
 Books = site_books.Books
 Phase = ledger.Phase
@@ -135,6 +135,14 @@ def decide(
     whys = _whys(books, found.rollout, sight, said or {})
     after = replace(site_books.note(books, entries, now), rollout=found.rollout, whys=whys)
     return Decided(_finish(after), found.waiting)
+
+
+def time_gates(books: Books, sight: ledger.Sight, now: int) -> Books:
+    """Count for how long gates have held back what the books decided."""
+    if books.rollout is None or books.accepted is None:
+        return books
+    gates = gating.holding(ledger.Site(books.rollout, sight), books.accepted, now)
+    return replace(books, held=gating.advance(books.held, gates, now))
 
 
 def _whys(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import books
 import site_status
 from edgecloud.metrics import exposition
 from edgecloud.metrics import site_upgrade as names
@@ -20,9 +21,9 @@ _COUNTDOWN = re.compile(r"\d+ s of a window with \d+ s left")
 _GATES = {ledger.Verdict.PASS: 1, ledger.Verdict.FAIL: 0}
 
 
-def text(facts: site_status.Facts, chain: Sequence[audit.Record], tally: Mapping[str, int]) -> str:
+def text(facts: site_status.Facts, kept: books.Books) -> str:
     """Return the whole text file."""
-    samples = [*_of_chain(chain), *_of_tally(tally)]
+    samples = [*_of_chain(kept.chain), *_of_tally(dict(kept.tally)), *_of_gates(kept)]
     if facts.rollout is not None and facts.accepted is not None:
         samples += _of_rollout(facts.rollout)
         samples += _of_members(facts, facts.rollout)
@@ -44,6 +45,13 @@ def _of_tally(tally: Mapping[str, int]) -> Iterator[exposition.Sample]:
             yield names.ORDERS.at(tally.get(verb.value, 0), verb=verb.value)
         for status in messages.SETTLED:
             yield names.OUTCOMES.at(tally.get(status.value, 0), status=status.value)
+
+
+def _of_gates(kept: books.Books) -> Iterator[exposition.Sample]:
+    """Yield for how long each gate has held, those of the plan that never did among them."""
+    gates = dict.fromkeys((gate.name for gate in kept.accepted.gates) if kept.accepted else (), 0)
+    for name, taken_s in {**gates, **dict(kept.held.seconds)}.items():
+        yield names.GATE_BLOCKED.at(taken_s, gate=name)
 
 
 def _of_rollout(rollout: ledger.Rollout) -> Iterator[exposition.Sample]:

@@ -80,6 +80,12 @@ GATE_INFO = Metric(
     "A gate of the plan, and what it asks; always 1.",
     ("gate", "kind", "asks", "when"),
 )
+GATE_BLOCKED = Metric(
+    "upgrade_site_gate_blocked_seconds_total",
+    "For how long this gate alone was enough to hold the plan back; in steps of some minutes.",
+    ("gate",),
+    COUNTER,
+)
 WINDOW = Metric("upgrade_site_window_open", "Whether nodes may be disturbed now.")
 REMAINING = Metric(
     "upgrade_site_window_remaining_seconds", "For how long they may still be disturbed."
@@ -95,6 +101,6 @@ INTACT = Metric("upgrade_site_audit_intact", "Whether the audit chain still veri
 METRICS = (
     PLAN, PHASE, STEP, WAVE, WAVES, MEMBER, WAITS, PAUSED, NODES, DONE, GRANTED, UNAVAILABLE,
     BUDGET, FAILED, QUARANTINED, DEBT,
-    ORDERS, OUTCOMES, SILENT, VOTERS, SLACK, SKEW, GATE, GATE_INFO, WINDOW, REMAINING,
-    CHANGED, RECORDS, INTACT,
+    ORDERS, OUTCOMES, SILENT, VOTERS, SLACK, SKEW, GATE, GATE_INFO, GATE_BLOCKED,
+    WINDOW, REMAINING, CHANGED, RECORDS, INTACT,
 )  # fmt: skip

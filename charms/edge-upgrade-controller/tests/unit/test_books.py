@@ -6,7 +6,7 @@ import sites
 
 import books
 import coordination
-from edgecloud.rollout import audit, ledger
+from edgecloud.rollout import audit, gating, ledger
 
 NOW = sites.START
 
@@ -18,6 +18,8 @@ def begun(members, **changes):
 def test_given_a_rollout_when_written_and_read_then_nothing_is_lost(members):
     kept = dataclasses.replace(begun(members), finished=("old",), leader="app/0", source="s")
     kept = dataclasses.replace(kept, tally=(("done", 2), ("grant", 3)))
+    held = gating.Held(NOW, ("calm",), (("well", 5), ("calm", 7)))
+    kept = dataclasses.replace(kept, held=held)
     kept = dataclasses.replace(kept, rehearsed=books.Rehearsed("p", "m", 3, "c", "d", "", NOW))
 
     assert books.read(books.write(kept)) == kept

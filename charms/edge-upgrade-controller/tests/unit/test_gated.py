@@ -1,11 +1,15 @@
 """What the answers of a monitor do to a rollout."""
 
+import dataclasses
+import re
+
 import pytest
 from ops import testing
 
 import gates
 from edgecloud.interfaces.health_gate import GateSource
-from edgecloud.rollout import ledger
+from edgecloud.metrics import site_upgrade
+from edgecloud.rollout import gating, ledger
 from edgecloud.testing import encoded
 
 GATE = {"name": "well", "type": "promql", "query": "min(up)", "when": ["before", "continuous"]}
@@ -73,3 +77,71 @@ def test_given_a_gate_that_holds_when_asked_then_the_status_says_why(gated):
 
     assert lines[0].endswith("waiting: gate well: fail (DiskFull on pi-2)")
     assert lines[2] == "gate well: fail (DiskFull on pi-2)"
+
+
+# --- what a gate has cost ----------------------------------------------------------------------
+
+
+def blocked(site):
+    host = site.world.machines["0"].host()
+    text = host.read(site_upgrade.TEXTFILE)
+    found = re.findall(r'gate_blocked_seconds_total\{gate="(\w+)"\} (\d+)', text)
+    return {name: int(seconds) for name, seconds in found}
+
+
+def test_given_a_gate_that_holds_when_it_passes_then_the_minutes_that_it_took_are_told(gated):
+    gated.verdicts["well"] = Verdict.FAIL
+    gated.start(gates=[{**GATE, "when": ["before"]}])
+    assert gated.round() and blocked(gated) == {"well": 0}
+
+    for _ in range(9):
+        gated.round()
+    told = blocked(gated)["well"]
+    gated.verdicts["well"] = Verdict.PASS
+    gated.round()
+
+    assert 540 - gating.WRITTEN_S <= told <= 540
+    assert blocked(gated) == {"well": 600}
+    assert gated.rounds().rollout.phase is ledger.Phase.COMPLETED
+    assert blocked(gated) == {"well": 600}
+
+
+def test_given_another_leader_in_the_middle_when_told_then_no_minute_is_lost_or_counted_twice(
+    gated,
+):
+    gated.verdicts["well"] = Verdict.ERROR
+    gated.start(gates=[GATE])
+    gated.round().round(100)
+    epoch = gated.rollout.epoch
+
+    bag = {**gated.peers.local_app_data, "leader": "edge-upgrade-controller/7"}
+    gated.peers = dataclasses.replace(gated.peers, local_app_data=bag)
+    gated.event("leader_elected").round(200).event().event()
+    gated.verdicts["well"] = Verdict.PASS
+    gated.event()
+
+    assert gated.rollout.epoch == epoch + 1
+    assert blocked(gated) == {"well": 300}
+
+
+def test_given_books_of_a_charm_that_counted_nothing_when_read_then_the_count_begins(gated):
+    gated.verdicts["well"] = Verdict.ERROR
+    gated.start(gates=[GATE])
+    gated.round().round(300)
+    bag = {key: text for key, text in gated.peers.local_app_data.items() if key != "held"}
+    gated.peers = dataclasses.replace(gated.peers, local_app_data=bag)
+
+    gated.event().round(300)
+
+    assert blocked(gated) == {"well": 300}
+
+
+def test_given_a_gate_that_goes_on_holding_when_looked_at_again_then_nothing_is_written(gated):
+    gated.verdicts["well"] = Verdict.ERROR
+    gated.start(gates=[GATE])
+    gated.round()
+    before = dict(gated.peers.local_app_data)
+
+    gated.clock.advance(gating.WRITTEN_S - 1)
+
+    assert dict(gated.event().peers.local_app_data) == before
