@@ -22,7 +22,7 @@ _EXTENSIONS = f"{FOLDER}/server.ext"
 _REQUEST = f"{FOLDER}/server.csr"
 _TIMEOUT_S = 60
 _DAY_S = 86400
-_CA_DAYS, _CA_SPARE_DAYS = 3650, 400
+CA_DAYS, CA_SPARE_DAYS = 3650, 400
 _DAYS, _SPARE_DAYS = 365, 120
 """Sites are visited rarely, so a certificate is renewed long before its end."""
 
@@ -37,10 +37,10 @@ def ensure(host: hosts.Host, names: Collection[str]) -> bool:
     Raises:
         AuthorityError: openssl failed.
     """
-    if not _lasts(host, CA, _CA_SPARE_DAYS) or not host.exists(CA_KEY):
+    if not lasts(host, CA, CA_SPARE_DAYS) or not host.exists(CA_KEY):
         _make_authority(host)
     wanted = extensions(names)
-    if files.read(host, _EXTENSIONS) == wanted and _lasts(host, CERTIFICATE, _SPARE_DAYS):
+    if files.read(host, _EXTENSIONS) == wanted and lasts(host, CERTIFICATE, _SPARE_DAYS):
         return False
     _make_certificate(host, wanted)
     return True
@@ -64,7 +64,7 @@ def _make_authority(host: hosts.Host) -> None:
     host.write(CA_KEY, new_key(host), mode=0o600)
     certificate = openssl(
         host,
-        *("req", "-x509", "-new", "-sha256", "-key", CA_KEY, "-days", str(_CA_DAYS)),
+        *("req", "-x509", "-new", "-sha256", "-key", CA_KEY, "-days", str(CA_DAYS)),
         *("-subj", "/CN=edge-monitor", "-addext", "keyUsage=critical,keyCertSign"),
     )
     host.remove(CERTIFICATE)
@@ -90,7 +90,7 @@ def _make_certificate(host: hosts.Host, wanted: str) -> None:
     host.write(_EXTENSIONS, wanted)
 
 
-def _lasts(host: hosts.Host, path: str, days: int) -> bool:
+def lasts(host: hosts.Host, path: str, days: int) -> bool:
     """Return whether a certificate is there and good for some days more."""
     if not host.exists(path):
         return False

@@ -18,6 +18,7 @@ import monitor_options
 import monitor_status
 import questions
 import remotes
+import shown
 import signed
 import silencer
 import targets
@@ -125,22 +126,23 @@ class EdgeMonitorCharm(ops.CharmBase):
                 alertmanagers=self._stack.alertmanagers(),
                 authorities=self._stack.authorities(),
                 around=self._around,
-                writers=tuple(self._right(each, options) for each in self._senders),
+                writers=tuple(self._right(each, options) for each in self._writers),
             )
             monitor_host.ensure(self._host, site, size)
 
     def _let_in(self, options: monitor_options.MonitorOptions) -> None:
         """Hand each machine what opens the door to its samples, and nobody else's."""
-        gone = writers.left(self._host, [each.unit for each in self._senders])
+        gone = writers.left(self._host, [each.unit for each in self._writers])
         self._nodes.withdraw(gone)
-        writers.note(self._host, [each.unit for each in self._senders])
+        writers.note(self._host, [each.unit for each in self._writers])
         if self._senders:
             sink = node_metrics.Sink(
                 url=f"{door.url(self._address)}{door.WRITE}",
                 ca=signed.trusted(self._host),
                 interval_s=options.scrape_interval,
+                scraper=shown.ensure_key(self._host),
             )
-            self._nodes.offer(sink, writers.contents(self._host, self._senders))
+            self._nodes.offer(sink, writers.contents(self._host, self._writers))
 
     def _receive(self, options: monitor_options.MonitorOptions) -> None:
         """Say where questions are answered without a password, if an operator wants that."""
@@ -298,16 +300,23 @@ class EdgeMonitorCharm(ops.CharmBase):
 
     @functools.cached_property
     def _senders(self) -> tuple[targets.Sender, ...]:
-        """The machines that deliver their samples here."""
+        """The machines that deliver their samples here, or show them to this unit."""
         return tuple(
-            targets.Sender(each.unit, each.application, each.hostname, each.sends)
+            targets.Sender(
+                each.unit, each.application, each.hostname, each.sends, shown.page(each)
+            )
             for each in self._nodes.machines()
         )
 
     @property
+    def _writers(self) -> list[targets.Sender]:
+        """The machines that have a way through the door: nobody who does not need one."""
+        return [each for each in self._senders if each.delivers]
+
+    @property
     def _around(self) -> monitor_host.Around:
         here = targets.sends_from(self._senders, self._hostname)
-        return monitor_host.Around(deliver=bool(self._senders), export=here)
+        return monitor_host.Around(deliver=bool(self._writers), export=here)
 
     @property
     def _topology(self) -> targets.Topology:

@@ -14,6 +14,7 @@ import authority
 import door
 import page
 import remotes
+import shown
 import signed
 import site_facts
 import store
@@ -150,6 +151,9 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
             daemons.remove(host, name)
     if EXPORTER in wanted:
         _ensure_exporter(host)
+    if site.plan.certificates:
+        shown.ensure_key(host)
+    shown.ensure(host, site.plan.certificates)
     if site.options.mode == AGENT:
         page.remove(host)
     else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import shown
 from edgecloud.telemetry import scrape
 
 CREDENTIALS = "/run/credentials"
@@ -38,13 +39,20 @@ class Unit:
 
 @dataclass(frozen=True)
 class Sender:
-    """A machine that delivers its samples itself."""
+    """A machine that delivers its samples itself, or shows them to be scraped."""
 
     unit: str
     application: str
     hostname: str = ""
     sends: bool = False
     """Whether it does so yet."""
+    page: shown.Page | None = None
+    """Where it shows them instead."""
+
+    @property
+    def delivers(self) -> bool:
+        """Whether it comes to the door, now or soon."""
+        return self.page is None
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,8 @@ class Plan:
     """Application → units of which samples are expected."""
     silent: tuple[str, ...] = ()
     """Units of which there is nothing."""
+    certificates: Mapping[str, str] = field(default_factory=dict[str, str])
+    """File of this machine → what a machine shows on its page."""
 
 
 def plan(
@@ -101,7 +111,7 @@ def plan(
         daemon: the unit of systemd that scrapes.
         series: of the whole site.
         ports: of the processes on this machine: job → port.
-        senders: machines that are not scraped, as they deliver their samples themselves. One is
+        senders: machines that deliver their samples themselves, or show a page of them. One is
             expected from when it says so: a machine without the packages for it is named, and
             keeps no gate shut.
         guests: units of charms that are not of this collection. One with no target that can be
@@ -124,28 +134,43 @@ def plan(
             silent.append(unit.name)
         jobs += found
     for sender in senders:
-        if sender.sends:
+        if sender.sends or sender.page is not None:
             expected[sender.application] = expected.get(sender.application, 0) + 1
         else:
             silent.append(sender.unit)
+    certificates = dict[str, str]()
+    for sender in senders:
+        if sender.page is not None:
+            found = shown.job(
+                sender.unit, sender.page, topology.labels(sender.application, sender.unit)
+            )
+            certificates[found.ca_file] = sender.page.certificate
+            jobs.append(_borrowed(found, lent, daemon))
     limit = min(series, PER_TARGET)
     thinned = [replace(job, series_limit=limit) for job in scrape.once_per_process(jobs)]
-    return Plan(tuple(thinned), lent, expected, tuple(silent))
+    return Plan(tuple(thinned), lent, expected, tuple(silent), certificates)
 
 
 def sends_from(senders: Iterable[Sender], hostname: str) -> bool:
-    """Return whether a machine delivers already what its exporter tells."""
-    return any(each.sends and each.hostname == hostname for each in senders)
+    """Return whether a machine delivers or shows already what its exporter tells."""
+    return any(
+        (each.sends or each.page is not None) and each.hostname == hostname for each in senders
+    )
 
 
 def _lend(
     job: scrape.Job, present: Collection[str], lent: dict[str, str], daemon: str
 ) -> scrape.Job | None:
     """Return a job that reads its files where they are lent; None if it cannot have them."""
+    if not all(path in LENDABLE and path in present for path in scrape.files(job)):
+        return None
+    return _borrowed(job, lent, daemon)
+
+
+def _borrowed(job: scrape.Job, lent: dict[str, str], daemon: str) -> scrape.Job:
+    """Return a job that reads its files where they are lent."""
     places = dict[str, str]()
     for path in scrape.files(job):
-        if path not in LENDABLE or path not in present:
-            return None
         name = path.strip("/").replace("/", "-")
         lent[name] = path
         places[path] = f"{CREDENTIALS}/{daemon}.service/{name}"

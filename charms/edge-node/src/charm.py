@@ -142,7 +142,7 @@ class EdgeNodeCharm(ops.CharmBase):
             report = dataclasses.replace(report, reason=f"waits for {known.waits_for}")
         options = self._options or node_options.NodeOptions()
         machine = identity.machine(who, known.board, options, report.version, known.measured_s)
-        said = node_upgrade.describe(report, who.name, machine, address=self._address)
+        said = node_upgrade.describe(report, who.name, machine, address=self._address(CONTROLLER))
         settings = agent_settings.read(self._host)
         self._controller.publish(
             dataclasses.replace(
@@ -166,7 +166,7 @@ class EdgeNodeCharm(ops.CharmBase):
         What fails here is said, and keeps nothing else from its work.
         """
         if not self._monitor.related:
-            if machine_facts.is_watched(self._host):
+            if machine_facts.is_watched(self._host) or machine_facts.is_shown(self._host):
                 self._attempt(self._stop_collecting)
             self._export()
             return
@@ -174,16 +174,32 @@ class EdgeNodeCharm(ops.CharmBase):
         self._agent.publish(jobs=(), alert_rules={}, dashboards=())
         who, options = self._known.who, self._options
         if who is not None and options is not None:
-            import collection  # Only a machine with a monitor pays for it.
+            said = self._watch(who.name, options)
+            hostname = self._known.board.hostname
+            self._monitor.publish(dataclasses.replace(said, hostname=hostname))
 
-            accesses = self._monitor.accesses()
-            wish = collection.Wish(accesses, who.name, self._known.role, options.buffer_mb)
-            self._uncollected = collection.attempt(
-                self._host, wish, may_install=not self._known.has_plan
+    def _watch(self, name: str, options: node_options.NodeOptions) -> node_metrics.Sender:
+        """Have this machine deliver, or be scraped; return what its monitor is to know of it."""
+        import collection  # Only a machine with a monitor pays for these.
+        import showing
+
+        accesses, scrapers = self._monitor.accesses(), self._monitor.scrapers()
+        role, may_install = self._known.role, not self._known.has_plan
+        shows = showing.is_wanted(
+            options.forwarder,
+            machine_facts.memory_kb(self._host),
+            is_let_in=bool(accesses),
+            is_scraped=bool(scrapers),
+        )
+        if shows:
+            address = self._address(MONITOR)
+            self._uncollected = showing.attempt(
+                self._host, scrapers, address, may_install=may_install
             )
-            sends = machine_facts.is_watched(self._host)
-            said = node_metrics.Sender(hostname=self._known.board.hostname, sends=sends)
-            self._monitor.publish(said)
+            return showing.said(self._host, address, name, role)
+        wish = collection.Wish(accesses, name, role, options.buffer_mb)
+        self._uncollected = collection.attempt(self._host, wish, may_install=may_install)
+        return node_metrics.Sender(sends=machine_facts.is_watched(self._host))
 
     def _export(self) -> None:
         """Show this machine's metrics to an agent beside this unit, as long as there is one."""
@@ -272,6 +288,7 @@ class EdgeNodeCharm(ops.CharmBase):
             veto=files.read(self._host, paths.VETO).strip(),
             troubles=tuple(self._troubles),
             uncollected=self._uncollected,
+            is_scraped=machine_facts.is_shown(self._host),
         )
 
     # --- what is known in this hook ------------------------------------------------------------
@@ -295,10 +312,10 @@ class EdgeNodeCharm(ops.CharmBase):
     def _option_problems(self) -> list[str]:
         return self._checked[1]
 
-    @property
-    def _address(self) -> str:
+    def _address(self, endpoint: str) -> str:
+        """Return where this machine is on the network of an endpoint; empty if Juju has none."""
         try:
-            binding = self.model.get_binding(CONTROLLER)
+            binding = self.model.get_binding(endpoint)
             found = binding.network.bind_address if binding else None
         except ops.ModelError:
             return ""

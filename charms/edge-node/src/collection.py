@@ -18,6 +18,7 @@ from edgecloud import host as machines
 from edgecloud.host import failures, files, systemd
 from edgecloud.interfaces import node_metrics
 from edgecloud.telemetry import daemons, exporter, forwarder, packages, scrape
+from machine_facts import GUARD
 from machine_facts import WATCHED as SCRAPE
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ PACKAGES = (exporter.PACKAGE, forwarder.PACKAGE)
 DAEMONS = (exporter.NAME, forwarder.NAME)
 FILES = "/etc/edge-node"
 KEYS = f"{FILES}/monitors"
+PAGE = f"{FILES}/page"
+"""What the exporter needs where it is scraped from elsewhere."""
 TRIED = "/var/lib/edge-node/packages.json"
 TRY_AGAIN_S = 900
 """An archive that cannot be reached is not tried in every hook: that takes a while."""
@@ -61,7 +64,7 @@ def attempt(host: machines.Host, wish: Wish, *, may_install: bool) -> str:
     Returns:
         Why nothing is delivered; empty if all is as it should be.
     """
-    return _tried(host, lambda: ensure(host, wish, may_install=may_install), DAEMONS)
+    return tried(host, lambda: ensure(host, wish, may_install=may_install), DAEMONS)
 
 
 def attempt_export(host: machines.Host, *, may_install: bool) -> str:
@@ -71,14 +74,15 @@ def attempt_export(host: machines.Host, *, may_install: bool) -> str:
         Why it does not run; empty if all is as it should be.
     """
 
-    def ensure_exporter() -> None:
-        _ensure_packages(host, may_install, PACKAGES[:1])
-        _ensure_exporter(host)
+    def ensure_alone() -> None:
+        ensure_packages(host, may_install, PACKAGES[:1])
+        ensure_exporter(host)
 
-    return _tried(host, ensure_exporter, DAEMONS[:1])
+    return tried(host, ensure_alone, DAEMONS[:1])
 
 
-def _tried(host: machines.Host, step: Callable[[], None], wanted: Sequence[str]) -> str:
+def tried(host: machines.Host, step: Callable[[], None], wanted: Sequence[str]) -> str:
+    """Take a step that lets these daemons run. Return why they do not; empty if they do."""
     try:
         step()
         still = [name for name in wanted if not systemd.is_active(host, f"{name}.service")]
@@ -99,13 +103,13 @@ def ensure(host: machines.Host, wish: Wish, *, may_install: bool) -> None:
     Raises:
         CollectionError: packages are missing, or nobody lets this machine in yet.
     """
-    _ensure_packages(host, may_install, PACKAGES)
+    ensure_packages(host, may_install, PACKAGES)
     if not wish.accesses:
         # What runs goes on as it is: a queue is not thrown away for a moment of silence.
         raise CollectionError("the monitor has not let this machine in yet")
     text = config(wish)
     host.write(SCRAPE, text, mode=_SECRET)
-    _ensure_exporter(host)
+    ensure_exporter(host)
     remotes = tuple(_remote(host, access) for access in wish.accesses)
     _forget_others(host, remotes)
     wanted = forwarder.Forwarder(remotes, SCRAPE, queue_mb=wish.buffer_mb)
@@ -127,20 +131,45 @@ def config(wish: Wish) -> str:
 
 def remove(host: machines.Host) -> None:
     """Take everything off this machine but the distribution's packages."""
-    for name in DAEMONS:
-        daemons.remove(host, name)
-        for folder in (f"/var/lib/{name}", f"/var/lib/private/{name}"):
-            _remove_tree(host.path(folder))
-    for path in (*host.glob(f"{KEYS}/*"), TRIED, SCRAPE):
+    _remove_daemon(host, exporter.NAME)
+    _hide(host)
+    host.remove(TRIED)
+    stop_delivering(host)
+
+
+def stop_delivering(host: machines.Host) -> None:
+    """Take the forwarder off this machine, with what waits in its queue and what lets it in."""
+    _remove_daemon(host, forwarder.NAME)
+    for path in (*host.glob(f"{KEYS}/*"), SCRAPE):
         host.remove(path)
 
 
-def _ensure_exporter(host: machines.Host) -> None:
+def ensure_exporter(
+    host: machines.Host, daemon: daemons.Daemon | None = None, fingerprint: str = ""
+) -> None:
+    """Ensure that the exporter runs: on the loopback address, if nothing else is said."""
     host.path(exporter.TEXTFILES).mkdir(parents=True, exist_ok=True)
-    daemons.ensure(host, exporter.daemon(packages.options(host, exporter.PROGRAM)))
+    if daemon is None:
+        daemon = exporter.daemon(packages.options(host, exporter.PROGRAM))
+    daemons.ensure(host, daemon, fingerprint)
+    if not fingerprint:
+        _hide(host)
 
 
-def _ensure_packages(host: machines.Host, may_install: bool, wanted: Sequence[str]) -> None:
+def _hide(host: machines.Host) -> None:
+    """Take away what a page on the site's network needs."""
+    for path in (*host.glob(f"{PAGE}/*"), GUARD):
+        host.remove(path)
+
+
+def _remove_daemon(host: machines.Host, name: str) -> None:
+    daemons.remove(host, name)
+    for folder in (f"/var/lib/{name}", f"/var/lib/private/{name}"):
+        _remove_tree(host.path(folder))
+
+
+def ensure_packages(host: machines.Host, may_install: bool, wanted: Sequence[str]) -> None:
+    """Ensure that packages are there. Raises :class:`CollectionError`, ``PackageError``."""
     if packages.missing(host, wanted):
         last = files.read_state(host, TRIED)
         if not may_install:

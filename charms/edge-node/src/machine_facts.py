@@ -13,8 +13,10 @@ STATE = "/var/lib/edge-node"
 OWNER = f"{STATE}/owner"
 WATCHED = "/etc/edge-node/scrape.yml"
 """What is collected here; first of what collecting needs to come, last to go."""
+GUARD = "/etc/edge-node/web.yml"
+"""What guards this machine's metrics where they are scraped from elsewhere."""
 EXPORTER = "/etc/systemd/system/edge-node-exporter.service"
-"""What tells them. Named here, so that a machine without it need not know more."""
+"""What tells them. All named here, so that a machine without them need not know more."""
 AGENTS = "/var/lib/juju/agents"
 
 _ARCHES = {"aarch64": "arm64", "x86_64": "amd64", "armv7l": "armhf"}
@@ -52,6 +54,22 @@ def rival(host: machines.Host, unit: str) -> str:
 def is_watched(host: machines.Host) -> bool:
     """Return whether this machine's metrics are collected."""
     return host.exists(WATCHED)
+
+
+def is_shown(host: machines.Host) -> bool:
+    """Return whether this machine's metrics are there for a monitor elsewhere to scrape."""
+    return host.exists(GUARD)
+
+
+def memory_kb(host: machines.Host) -> int:
+    """Return the memory that this machine may use; 0 if that is not known.
+
+    In a container the kernel may count the host's, and the limit is that of its control group.
+    """
+    found = re.search(r"^MemTotal:\s+(\d+)", files.read(host, "/proc/meminfo"), re.MULTILINE)
+    limit = files.read(host, "/sys/fs/cgroup/memory.max").strip()
+    known = [int(found[1])] if found else []
+    return min([*known, *([int(limit) // 1024] if limit.isdigit() else [])], default=0)
 
 
 def is_exported(host: machines.Host) -> bool:

@@ -9,6 +9,7 @@ import package_mirror
 
 SIGNING = ("optional", "required")
 CLOCKS = ("synchronised", "kept")
+FORWARDERS = ("auto", "own", "none")
 
 SMALLEST_BUFFER_MB = 512
 """What the forwarder's files are as large as, so a smaller cap would not hold."""
@@ -41,6 +42,7 @@ class NodeOptions:
     slot_boot: str = "/boot/firmware"
     lamp: str = ""
     buffer_mb: int = 512
+    forwarder: str = "auto"
     apt_mirror: str = ""
     apt_suites: str = ""
     apt_components: str = ""
@@ -51,6 +53,7 @@ class NodeOptions:
         problems = [
             *_choice("sign-plans", self.sign_plans, SIGNING),
             *_choice("clock", self.clock, CLOCKS),
+            *_choice("forwarder", self.forwarder, FORWARDERS),
             *self._label_problems(),
             *self._slot_problems(),
             *self._mirror.problems(),

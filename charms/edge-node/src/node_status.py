@@ -38,6 +38,8 @@ class Facts:
     troubles: tuple[str, ...] = ()
     uncollected: str = ""
     """Why no metrics are delivered although there is a monitor."""
+    is_scraped: bool = False
+    """Whether a monitor fetches them, and nothing keeps them while it is away."""
 
 
 def judge(facts: Facts) -> Line:
@@ -45,6 +47,8 @@ def judge(facts: Facts) -> Line:
     line = _trouble(facts) or _of_upgrade(facts)
     if facts.uncollected and line.status == ACTIVE:
         return Line(WAITING, f"{line.message}; no metrics, trying again: {facts.uncollected}")
+    if facts.is_scraped and line.status == ACTIVE:
+        return Line(ACTIVE, f"{line.message}; metrics without a buffer, by forwarder")
     return line
 
 

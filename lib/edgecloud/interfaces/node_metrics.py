@@ -5,6 +5,9 @@ and hands each related unit a password of its own in a Juju secret that no other
 machine (requirer) says in its unit databag what it is called and whether it sends. A unit that
 leaves takes nothing along that still opens the door.
 
+A machine that is too short of memory to deliver shows its page instead, over TLS, and to nobody
+but the holder of the key whose certificate the monitor published. No secret is needed for that.
+
 Every field is optional on the wire; fields are added, never re-typed or reused (ADR 0004).
 """
 
@@ -19,6 +22,8 @@ from edgecloud.interfaces import databag, handouts
 
 SCHEMA = 1
 USERNAME, PASSWORD = "username", "password"
+SHOWN_AS = "edge-node"
+"""The name in the certificate of a machine that shows its page, whatever its address is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Sink:
     interval_s: int | None = None
     writers: tuple[handouts.Handout, ...] = ()
     """Unit → id of the Juju secret with its ``username`` and ``password``."""
+    scraper: str | None = None
+    """The certificate, as PEM, by which the monitor is known where it scrapes; the key stays."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +51,13 @@ class Sender:
     """Tells the monitor whether it is on the same machine."""
     sends: bool | None = None
     """Whether exporter and forwarder run; a machine without their packages does not send."""
+    page: str | None = None
+    """Address and port where it shows its metrics, if it does not send them."""
+    certificate: str | None = None
+    """What it shows there, as PEM: of its own making, for :data:`SHOWN_AS`."""
+    node: str | None = None
+    """What the labels of what it shows are; one that sends puts them on itself."""
+    role: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +68,10 @@ class Machine:
     application: str
     hostname: str = ""
     sends: bool = False
+    page: str = ""
+    certificate: str = ""
+    node: str = ""
+    role: str = ""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -157,6 +175,16 @@ class MetricsRequirer:
         ]
         return tuple(sorted(each for each in found if each is not None))
 
+    def scrapers(self) -> tuple[str, ...]:
+        """Return the certificates by which the monitors that would scrape this unit are known."""
+        found = [
+            databag.load(Sink, relation.data[unit])
+            for relation in self._relations
+            for unit in relation.units
+        ]
+        known = {said.scraper for said in found if said.scraper and _is_spoken(said)}
+        return tuple(sorted(known))
+
     def publish(self, sender: Sender) -> bool:
         """Say what this machine is called and whether it sends. Return whether it is news."""
         said = dataclasses.replace(sender, schema=SCHEMA)
@@ -169,7 +197,7 @@ class MetricsRequirer:
 
     def _access(self, unit: str, said: Sink) -> Access | None:
         mine = {each.unit: each.secret for each in said.writers}.get(self._charm.unit.name)
-        if said.schema is None or said.schema > SCHEMA or not said.url or not mine:
+        if not _is_spoken(said) or not said.url or not mine:
             return None
         content = handouts.read(self._charm, mine)
         if content is None:
@@ -184,8 +212,21 @@ class MetricsRequirer:
         )
 
 
+def _is_spoken(said: Sink) -> bool:
+    return said.schema is not None and said.schema <= SCHEMA
+
+
 def _machine(unit: ops.Unit, said: Sender) -> Machine:
-    return Machine(unit.name, unit.app.name, said.hostname or "", bool(said.sends))
+    return Machine(
+        unit.name,
+        unit.app.name,
+        said.hostname or "",
+        bool(said.sends),
+        said.page or "",
+        said.certificate or "",
+        said.node or "",
+        said.role or "",
+    )
 
 
 def _of(relation: ops.Relation, given: list[handouts.Handout]) -> list[handouts.Handout]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 
 from edgecloud.metrics import node
 from edgecloud.telemetry import daemons, packages
@@ -46,14 +47,47 @@ _KINDS = (
 )
 
 
-def daemon(known: Collection[str], *, name: str = NAME, port: int = PORT) -> daemons.Daemon:
+GUARD_OPTION = "web.config.file"
+GUARD = "web.yml"
+CERTIFICATE, KEY, CALLERS = "server.crt", "server.key", "callers.crt"
+"""Names of the credentials that a guarded page needs besides :data:`GUARD`."""
+
+
+def guard() -> str:
+    """Return what makes a page answer over TLS, and only who proves to be one of its callers.
+
+    JSON, which is YAML too; the files are looked for beside it.
+    """
+    wanted = {
+        "cert_file": CERTIFICATE,
+        "key_file": KEY,
+        "client_auth_type": "RequireAndVerifyClientCert",
+        "client_ca_file": CALLERS,
+        "min_version": "TLS12",
+    }
+    return json.dumps({"tls_server_config": wanted}, indent=1) + "\n"
+
+
+def daemon(
+    known: Collection[str],
+    *,
+    name: str = NAME,
+    port: int = PORT,
+    address: str = "127.0.0.1",
+    secrets: Mapping[str, str] | None = None,
+) -> daemons.Daemon:
     """Return the exporter as this version of it can be run.
 
     Args:
         known: the options that the program has.
         name: of the unit.
-        port: on the loopback address.
+        port: on that address.
+        address: one of this machine. Beyond the loopback address it needs :data:`GUARD`.
+        secrets: files of its guard: name of the credential → root-only file.
     """
+    secrets = secrets or {}
+    if address != "127.0.0.1" and not (GUARD in secrets and GUARD_OPTION in known):
+        raise ValueError(f"{name} would show its page at {address} to everybody")
     wanted = {
         "collector.disable-defaults": "",
         **{f"collector.{collector}": "" for collector in COLLECTORS},
@@ -62,7 +96,8 @@ def daemon(known: Collection[str], *, name: str = NAME, port: int = PORT) -> dae
         "collector.filesystem.mount-points-exclude": _MOUNTS,
         "collector.filesystem.fs-types-exclude": _KINDS,
         "web.disable-exporter-metrics": "",
-        "web.listen-address": f"127.0.0.1:{port}",
+        "web.listen-address": at(address, port),
+        **({GUARD_OPTION: f"{daemons.CREDENTIALS}/{GUARD}"} if secrets else {}),
     }
     return daemons.Daemon(
         name=name,
@@ -75,6 +110,12 @@ def daemon(known: Collection[str], *, name: str = NAME, port: int = PORT) -> dae
                 if option in known
             ),
         ),
+        secrets=secrets,
         memory_mb=64,
         user=USER,
     )
+
+
+def at(address: str, port: int = PORT) -> str:
+    """Return an address with a port, as programs read both."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

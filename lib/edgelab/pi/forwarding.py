@@ -38,25 +38,18 @@ class Delivery:
             for static in job["static_configs"]:
                 for address in static["targets"]:
                     labels = {"__name__": "up", "instance": address, **static["labels"]}
-                    yield labels, float(_is_active(self.sender, _EXPORTERS.get(address, "")))
+                    yield labels, float(is_active(self.sender, _EXPORTERS.get(address, "")))
 
 
 def deliveries(machine: machines.Machine) -> list[Delivery]:
     """Return what a machine's forwarder brings, and where; nothing while it does not run."""
-    if not machine.powered or not _is_active(machine, NAME):
+    if not machine.powered or not is_active(machine, NAME):
         return []
-    lines = files.read(machine, f"/etc/systemd/system/{NAME}.service").splitlines()
-    lent = dict(
-        line.removeprefix("LoadCredential=").split(":", 1)
-        for line in lines
-        if line.startswith("LoadCredential=")
-    )
-    given = {f"%d/{name}": files.read(machine, path) for name, path in lent.items()}
-    said: dict[str, list[str]] = {}
-    (command,) = (line for line in lines if line.startswith("ExecStart="))
-    for word in shlex.split(command)[1:]:
-        option, _, value = word.lstrip("-").partition("=")
-        said.setdefault(option, []).extend(_values(value))
+    given = {f"%d/{name}": text for name, text in lent(machine, NAME).items()}
+    said = {
+        option: [each for value in values for each in _values(value)]
+        for option, values in command(machine, NAME).items()
+    }
     return [
         Delivery(
             machine,
@@ -68,6 +61,35 @@ def deliveries(machine: machines.Machine) -> list[Delivery]:
         for n, url in enumerate(said["remoteWrite.url"])
         for secret in (given.get(_at(said, "basicAuth.passwordFile", n), ""),)
     ]
+
+
+def lent(machine: machines.Machine, name: str) -> dict[str, str]:
+    """Return the credentials that a unit of systemd is lent, as they lie on the disk."""
+    pairs = (
+        line.removeprefix("LoadCredential=").split(":", 1)
+        for line in _unit(machine, name)
+        if line.startswith("LoadCredential=")
+    )
+    return {credential: files.read(machine, path) for credential, path in pairs}
+
+
+def command(machine: machines.Machine, name: str) -> dict[str, list[str]]:
+    """Return the options that a unit of systemd runs its program with."""
+    said: dict[str, list[str]] = {}
+    (line,) = (line for line in _unit(machine, name) if line.startswith("ExecStart="))
+    for word in shlex.split(line)[1:]:
+        option, _, value = word.lstrip("-").partition("=")
+        said.setdefault(option, []).append(value)
+    return said
+
+
+def is_active(machine: machines.Machine, name: str) -> bool:
+    """Return whether a unit of systemd runs."""
+    return machine.units.get(f"{name}.service", state.Unit()).active
+
+
+def _unit(machine: machines.Machine, name: str) -> list[str]:
+    return files.read(machine, f"/etc/systemd/system/{name}.service").splitlines()
 
 
 def _at(said: Mapping[str, list[str]], option: str, number: int) -> str:
@@ -82,7 +104,3 @@ def _values(text: str) -> list[str]:
 
 def _basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def _is_active(machine: machines.Machine, name: str) -> bool:
-    return machine.units.get(f"{name}.service", state.Unit()).active

@@ -22,7 +22,7 @@ from email.message import Message
 from typing import Any
 
 from edgecloud.metrics import node, site_upgrade
-from edgelab.pi import alert_rules, files, forwarding, promql, silencing, state
+from edgelab.pi import alert_rules, files, forwarding, promql, showing, silencing, state
 
 if typing.TYPE_CHECKING:
     from edgelab.pi import machine as machines
@@ -112,9 +112,13 @@ def _scraped(machine: machines.Machine) -> Iterator[tuple[promql.Labels, float]]
         for static in job["static_configs"]:
             for address in static["targets"]:
                 labels = {"instance": address, **static["labels"]}
-                yield {"__name__": "up", **labels}, float(_is_up(machine, address))
-                if labels["job"] == "node":
-                    yield from _exported(machine, labels)
+                if labels["job"] != "node":
+                    yield {"__name__": "up", **labels}, float(_is_up(machine, address))
+                    continue
+                shower = showing.shower(machine, address, job)
+                yield {"__name__": "up", **labels}, float(shower is not None)
+                if shower is not None:
+                    yield from _exported(shower, labels)
     if _serves(machine, _DOOR):
         yield from _delivered(machine)
 

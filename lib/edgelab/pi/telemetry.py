@@ -51,8 +51,8 @@ OPTIONS = {
         " collector.meminfo collector.netdev collector.netdev.device-exclude"
         " collector.pressure collector.stat collector.textfile"
         " collector.textfile.directory collector.thermal_zone collector.time collector.timex"
-        " collector.uname collector.vmstat collector.watchdog web.disable-exporter-metrics"
-        " web.listen-address"
+        " collector.uname collector.vmstat collector.watchdog web.config.file"
+        " web.disable-exporter-metrics web.listen-address"
     ),
 }
 

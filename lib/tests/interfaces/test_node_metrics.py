@@ -24,6 +24,17 @@ V1 = {
 }
 SENDER = Sender(1, "pi-1", True)
 SENDER_V1 = {"schema": "1", "hostname": '"pi-1"', "sends": "true"}
+SCRAPES, SCRAPES_V1 = Sink(schema=1, scraper="PEM"), {"schema": "1", "scraper": '"PEM"'}
+SHOWS = Sender(1, "pi-1", False, "10.0.0.3:19100", "PEM", "pi-1", "worker")
+SHOWS_V1 = {
+    "schema": "1",
+    "hostname": '"pi-1"',
+    "sends": "false",
+    "page": '"10.0.0.3:19100"',
+    "certificate": '"PEM"',
+    "node": '"pi-1"',
+    "role": '"worker"',
+}
 CONTENT = {"username": "writer-dummy-0", "password": "s3cret"}
 SECRET = testing.Secret(CONTENT, id="secret:abc")
 
@@ -36,14 +47,20 @@ SECRET = testing.Secret(CONTENT, id="secret:abc")
         (Sink, {"schema": "2", "mood": '"calm"'}, Sink(schema=2)),
         (Sender, SENDER_V1, SENDER),
         (Sender, {"sends": '"yes"'}, Sender()),
+        (Sink, SCRAPES_V1, SCRAPES),
+        (Sender, SHOWS_V1, SHOWS),
     ],
-    ids=["empty", "v1", "future", "sender v1", "unfit"],
+    ids=["empty", "v1", "future", "sender v1", "unfit", "scraper", "shows"],
 )
 def test_given_any_released_databag_when_loaded_then_it_means_the_same_as_ever(cls, bag, meaning):
     assert decoded(cls, bag) == meaning
 
 
-@pytest.mark.parametrize(("said", "wire"), [(FULL, V1), (SENDER, SENDER_V1)], ids=str)
+@pytest.mark.parametrize(
+    ("said", "wire"),
+    [(FULL, V1), (SENDER, SENDER_V1), (SCRAPES, SCRAPES_V1), (SHOWS, SHOWS_V1)],
+    ids=str,
+)
 def test_given_a_side_when_saved_then_the_wire_is_the_same_as_ever(said, wire):
     assert encoded(said) == wire
 
@@ -80,6 +97,31 @@ def test_given_a_monitor_that_cannot_be_used_when_asked_then_there_is_no_way_in(
 
 def test_given_a_secret_that_is_not_granted_when_asked_then_there_is_no_way_in(inside):
     assert accesses(inside, FULL) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [(SCRAPES, ("PEM",)), (FULL, ()), (Sink(schema=2, scraper="PEM"), ())],
+    ids=str,
+)
+def test_given_a_monitor_when_asked_then_the_machine_knows_who_would_scrape_it(
+    inside, said, found
+):
+    relation = testing.Relation("monitor", remote_units_data={0: encoded(said)})
+
+    ran = inside(lambda charm: node_metrics.MetricsRequirer(charm).scrapers(), relation)
+
+    assert ran.result == found
+
+
+def test_given_a_machine_that_shows_its_page_when_asked_then_the_monitor_knows_it(inside):
+    relation = testing.Relation("receive", remote_app_name="node", remote_units_data={0: SHOWS_V1})
+
+    ran = inside(lambda charm: node_metrics.MetricsProvider(charm, "receive").machines(), relation)
+
+    assert ran.result == [
+        Machine("node/0", "node", "pi-1", False, "10.0.0.3:19100", "PEM", "pi-1", "worker")
+    ]
 
 
 def test_given_machines_when_offered_then_each_is_handed_what_is_its_own(inside):

@@ -68,3 +68,15 @@ def test_given_an_exporter_that_lacks_a_collector_when_run_then_it_is_not_asked_
         "--collector.cpu",
         "--web.listen-address=127.0.0.1:19100",
     )
+
+
+def test_given_a_page_on_the_network_when_it_is_not_guarded_then_the_exporter_is_not_run():
+    guard = {exporter.GUARD: "/etc/web.yml"}
+    known = {"web.listen-address", exporter.GUARD_OPTION}
+
+    for options, secrets in ((known, {}), (known - {exporter.GUARD_OPTION}, guard)):
+        with pytest.raises(ValueError, match=r"at 10\.0\.0\.9 to everybody"):
+            exporter.daemon(options, address="10.0.0.9", secrets=secrets)
+    guarded = exporter.daemon(known, address="fd00::9", secrets=guard)
+    assert "--web.listen-address=[fd00::9]:19100" in guarded.command
+    assert "--web.config.file=%d/web.yml" in guarded.command
