@@ -84,10 +84,11 @@ def test_given_a_pool_of_three_when_it_grows_and_shrinks_then_its_nodes_come_and
     assert site.hosted()[FIRST].boots == site.hosted()[SECOND].boots == 1
 
 
-def drained(site):
-    """The nodes whose pods were moved away before they left."""
-    calls = [call.argv for call in site.world.calls if call.argv[0].endswith("/kubectl")]
-    return {argv[argv.index("drain") + 1] for argv in calls if "drain" in argv}
+def drained(site, by=None):
+    """The nodes whose pods were moved away before they left, by whichever machines are named."""
+    calls = [call for call in site.world.calls if call.argv[0].endswith("/kubectl")]
+    done = [c.argv for c in calls if c.exit_code == 0 and (by is None or c.machine in by)]
+    return {argv[argv.index("drain") + 1] for argv in done if "drain" in argv}
 
 
 def test_given_power_cut_at_any_step_when_it_is_back_then_the_nodes_are_too_and_go_with_the_unit(
@@ -119,10 +120,14 @@ def test_given_power_cut_at_any_step_when_it_is_back_then_the_nodes_are_too_and_
     site.advance(3600)
     assert site.changes()[done:] == []
 
+    shop(site, replicas=4)
+    inside = {machine.id for machine in site.hosted().values()}
     site.remove_unit(f"{LXD}/0")
     site.settle()
 
     ready(site)
+    assert drained(site, by=inside) == {FIRST, SECOND}
+    assert sum(served(site).values()) == 4
     assert "lxd" not in host.snaps
     assert not host.host().glob("/var/lib/edge-lxd/*")
     assert [member.machine for member in site.cluster().members] == ["0"]

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 import node_account
+import node_drain
 import node_image
 import node_pool
 import pool_options
@@ -118,7 +119,8 @@ def hosted_none(end: node_pool.End) -> None:
 
 
 def remove(host: machines.Host, client: lxd.Client, unit: str) -> tuple[str, ...]:
-    """Leave nothing of a unit's pool. Return the instances that were deleted."""
+    """Empty a unit's nodes, then leave nothing of its pool. Return what was deleted."""
+    node_drain.drain(host, client, unit)
     gone = pools.remove_all(client, unit)
     node_pool.forget(host, unit)
     node_account.forget(host, unit)
