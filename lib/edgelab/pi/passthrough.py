@@ -101,7 +101,7 @@ class _Interpreter:
         stack.enter_context(contextlib.redirect_stderr(self.errors))
         stack.enter_context(_swapped(sys, "argv", self._words))
         stack.enter_context(_swapped(time, "sleep", self._process.spend))
-        stack.enter_context(_swapped(time, "monotonic", self._process.machine.world.clock.now))
+        stack.enter_context(_swapped(time, "monotonic", self._process.machine.world.monotonic))
         self._former = stack
 
     def leave(self) -> None:

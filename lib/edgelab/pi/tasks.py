@@ -44,6 +44,8 @@ class Task:
         self.machine = machine
         self.due = machine.world.clock.now()
         self.done = False
+        self.lived_s = 0.0
+        """How long it has worked and waited by its own account, whatever else held it up."""
         self._boots = machine.boots
         self._stages: list[Stage] = []
         self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
@@ -118,6 +120,18 @@ _running: Task | None = None
 def current() -> Task | None:
     """Return the program that runs now; None while a hook or a test does."""
     return _running
+
+
+@contextlib.contextmanager
+def unmeasured() -> Generator[None]:
+    """Have what passes in here not count as time of the program that runs now."""
+    task = current()
+    before_s = task.lived_s if task is not None else 0.0
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.lived_s = before_s
 
 
 @contextlib.contextmanager

@@ -81,6 +81,26 @@ def test_given_a_slow_program_when_time_passed_then_it_ends_at_its_own_time(worl
     assert float(host.read("/ended")) == pytest.approx(began + 101, abs=2)
 
 
+MEASURED = """\
+import time
+from edgecloud import host
+began = time.monotonic()
+time.sleep(20)
+host.this().write("/took", f"{time.monotonic() - began}")
+"""
+
+
+def test_given_a_hook_that_takes_long_when_a_program_waits_then_it_measures_its_own_time(world):
+    world.machines["0"].host().write(PROGRAM, MEASURED)
+    host = start(world, "slow.timer")
+    wait(world, 5)
+
+    world.clock.advance(600)
+    wait(world, 5)
+
+    assert float(host.read("/took")) == pytest.approx(20, abs=1)
+
+
 def test_given_two_slow_programs_when_started_then_they_overlap(world):
     hosts = [start(world, "slow.timer", machine) for machine in ("0", "1")]
 
