@@ -20,7 +20,10 @@ class Inside:
 
     def __init__(self, log, clock, fails=None, takes_s=0.0, files=()):
         self.log, self.clock, self.fails, self.takes_s = log, clock, fails or {}, takes_s
-        self.files = files or (nodes.KUBECONFIG, "/var/snap/microk8s/current/var/lock/clustered.lock")
+        self.files = files or (
+            nodes.KUBECONFIG,
+            "/var/snap/microk8s/current/var/lock/clustered.lock",
+        )
 
     def exists(self, path):
         return path in self.files
