@@ -69,6 +69,11 @@ def catalogue(met: Iterable[Met]) -> tuple[Fault, ...]:
     return tuple(sorted(found))
 
 
+def kinds(faults: Iterable[Fault]) -> int:
+    """Return how many of them differ in more than the node that they strike."""
+    return len({(fault.state, fault.what) for fault in faults})
+
+
 def spread(faults: Sequence[Fault], most: int, draw: random.Random) -> tuple[Fault, ...]:
     """Return at most so many, of as many kinds as there are before any kind comes twice."""
     shuffled = draw.sample(list(faults), len(faults))

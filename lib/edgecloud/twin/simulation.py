@@ -87,6 +87,8 @@ class Run:
         self._works = dict[tuple[str, int, str], route.Work]()
         self._troubles = dict[str, int]()
         """What befell the site, and when it is over."""
+        chosen = route.selected(premise.accepted, premise.members).values()
+        self._longest_s = max(route.duration_s(premise.accepted, member) for member in chosen)
         self._found = Outcome()
 
     def outcome(self) -> Outcome:
@@ -149,8 +151,7 @@ class Run:
     def _opening(self) -> int:
         """Return when a window opens next that is long enough for every node."""
         accepted = self._premise.accepted
-        members = route.selected(accepted, self._premise.members).values()
-        needed = max(route.duration_s(accepted, member) for member in members)
+        needed = self._longest_s
         if window.fits(accepted.calendar, self._now, needed):
             return accepted.expires  # It is not the window that anything waits for.
         return window.next_fit(accepted.calendar, self._now, needed) or accepted.expires
@@ -234,17 +235,17 @@ class Run:
         )
 
     def _decide(self) -> None:
-        """Decide until nothing follows from it any more."""
+        """Decide until nobody acts on it any more; the same question has the same answer."""
         accepted = self._premise.accepted
         for _ in range(2 + len(self._machines)):
-            self._help()
             self._hear()
             before, sight = self._rollout, self._sight()
             decided = site.decide(ledger.Site(before, sight), accepted, self._now)
             found = rules.grant_problem(self._premise, before, sight, decided, self._now)
             self._found.note(found)
             self._rollout = decided.rollout
-            if not self._deliver() and decided.rollout == before:
+            did = self._deliver()
+            if not self._help() and not did:
                 break
 
     def _hear(self) -> None:
@@ -261,28 +262,33 @@ class Run:
 
     def _deliver(self) -> bool:
         """Let machines that are about nothing read their orders. Return whether one did."""
-        did = False
+        did, entries = False, self._rollout.entries
         for name, each in self._machines.items():
             before = each.box
-            if not before.pending:
-                self._read(name)
+            entry = entries.get(name)
+            if entry is None or entry.stamp <= before.node.stamp or before.pending:
+                continue
+            self._read(name)
             if each.box != before:
                 self._settle(name)
                 did = True
         return did
 
-    def _help(self) -> None:
-        """Do what an operator would: approve, and give up a node that is gone for a day."""
+    def _help(self) -> bool:
+        """Do what an operator would: approve, and give up a node that is gone for a day.
+
+        Return whether there was something to do.
+        """
         rollout, accepted = self._rollout, self._premise.accepted
         if rollout.phase is ledger.Phase.ACTIVE and holds.needs_approval(rollout, accepted):
             place = (rollout.step, rollout.wave)
             self._rollout = intent.approve(rollout, rollout.digest, *place)
             self._found.approvals += 1
-        for name, entry in rollout.entries.items():
-            each = self._machines[name]
+        for name, each in self._machines.items():
             is_lost = each.is_gone and self._now >= each.silent_since + RELEASE_S
-            if is_lost and not entry.released:
+            if is_lost and name in rollout.entries and not rollout.entries[name].released:
                 self._rollout = intent.release(self._rollout, name)
+        return self._rollout is not rollout
 
     # --- judgement -----------------------------------------------------------------------------
 

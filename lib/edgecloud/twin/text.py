@@ -19,6 +19,7 @@ def lines(report: rehearsal.Report) -> Iterator[str]:
     yield f"verdict: {report.verdict or 'nothing speaks against it'}"
     yield f"runs without a fault: {runs['clean']}"
     yield f"runs with one fault: {runs['single']} of {report.faults} that there are"
+    yield f"  kinds of them tried: {report.kinds_tried} of {report.kinds}"
     yield f"runs with two faults: {runs['double']}, drawn by the seed"
     yield f"rules: {CHECKED}"
     yield from (f"broken: {problem}" for problem in report.problems)

@@ -31,6 +31,7 @@ def test_given_a_sound_plan_when_rehearsed_then_nothing_speaks_against_it():
     assert (found.verdict, found.problems) == ("", ())
     assert (found.disturbed, found.in_time) == (1, 3)
     assert found.runs == {"clean": 3, "single": 20, "double": 5}
+    assert found.kinds_tried == 20 < found.kinds < found.faults
 
 
 def test_given_every_single_fault_when_each_strikes_alone_then_no_rule_is_broken():
@@ -182,9 +183,43 @@ def test_given_faults_when_spread_then_every_kind_comes_before_any_comes_twice()
     assert {(fault.state, fault.what) for fault in first} == kinds
 
 
-@pytest.mark.parametrize(("nodes", "single"), [(1, 60), (5, 60), (20, 20), (50, 8), (200, 6)])
+@pytest.mark.parametrize(("nodes", "single"), [(1, 160), (5, 160), (20, 25), (50, 5), (200, 5)])
 def test_given_more_nodes_when_bounded_then_there_are_fewer_runs(nodes, single):
     assert rehearsal.Bounds.short(nodes).single == single
+
+
+OS = {"os": {"kind": "ab-image", "version": "26.04.1", "ref": "site/os@sha256:" + "1" * 64}}
+
+
+@pytest.mark.parametrize("changes", [{}, {"targets": OS}], ids=["kubernetes", "system"])
+def test_given_a_handful_of_nodes_when_bounded_then_every_kind_of_fault_strikes_in_every_state(
+    changes,
+):
+    members = sites.frozen(sites.planes("a", "b", "c"), sites.workers("d", "e"))
+    known = faults.catalogue(run(members=members, **changes).met)
+
+    most = rehearsal.Bounds.short(len(members)).single
+    tried = faults.spread(known, most, rehearsal.random.Random(3))
+
+    assert faults.kinds(tried) == faults.kinds(known) > 100
+    assert len(tried) < len(known)
+
+
+@pytest.mark.parametrize("nodes", [3, 10, 25])
+def test_given_any_number_of_nodes_when_bounded_then_the_work_is_what_was_meant(
+    nodes, monkeypatch
+):
+    """Count looks at a node in a decision: what the time is spent on, the same everywhere."""
+    looks, real = [], site.decide
+    monkeypatch.setattr(site, "decide", lambda *words: looks.append(nodes) or real(*words))
+    rest = [f"w{number}" for number in range(nodes - 3)]
+    members = sites.frozen(sites.planes("a", "b", "c"), sites.workers(*rest))
+
+    rehearse(members, rehearsal.Bounds(clean=1, single=1, double=0))
+    bounds = rehearsal.Bounds.short(nodes)
+    runs = bounds.clean + bounds.single + bounds.double
+
+    assert sum(looks) / 2 * runs <= 6 * rehearsal.WORK
 
 
 def test_given_a_measured_duration_that_changed_when_compared_then_it_is_another_site():

@@ -119,6 +119,13 @@ def test_given_a_gate_and_no_monitor_when_started_then_it_is_refused(site):
 REHEARSED = {"rehearsal": {"required": True, "seed": 3}}
 
 
+@pytest.fixture
+def few_runs(monkeypatch):
+    """Rehearse in as few runs as there can be, where it is not about what comes of them."""
+    few = rehearsal.Bounds(clean=1, single=2, double=1)
+    monkeypatch.setattr(rehearsal.Bounds, "short", lambda nodes: few)
+
+
 def test_given_a_plan_that_must_be_rehearsed_when_it_was_not_then_it_is_refused(site):
     digest = site.offer(**REHEARSED)
 
@@ -136,10 +143,11 @@ def test_given_a_plan_that_was_rehearsed_when_started_then_it_begins(site):
 
     assert found["verdict"] == "nothing speaks against it"
     assert found["plan-digest"] == digest
-    assert "runs with one fault: 60 of " in found["report"]
+    assert "runs with one fault: 160 of " in found["report"]
     assert site.rounds().versions() == {"1.35.1"}
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_a_site_that_changed_since_the_rehearsal_when_started_then_it_is_refused(site):
     digest = site.offer(**REHEARSED)
     site.act("rehearse")
@@ -149,6 +157,7 @@ def test_given_a_site_that_changed_since_the_rehearsal_when_started_then_it_is_r
     assert "the site changed since" in refused(site, "start", plan_digest=digest)
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_a_rehearsal_of_another_seed_when_started_then_it_does_not_count(site):
     digest = site.offer(**REHEARSED)
     site.act("rehearse", seed=4)
@@ -156,6 +165,7 @@ def test_given_a_rehearsal_of_another_seed_when_started_then_it_does_not_count(s
     assert "with the seed 4, not its own" in refused(site, "start", plan_digest=digest)
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_another_core_since_the_rehearsal_when_started_then_it_does_not_count(
     site, monkeypatch
 ):
@@ -166,6 +176,7 @@ def test_given_another_core_since_the_rehearsal_when_started_then_it_does_not_co
     assert "refreshed since the rehearsal" in refused(site, "start", plan_digest=digest)
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_a_rehearsal_that_speaks_against_it_when_started_then_it_is_refused(make_site):
     site = make_site(planes=2)
     digest = site.offer(**REHEARSED)
@@ -176,6 +187,7 @@ def test_given_a_rehearsal_that_speaks_against_it_when_started_then_it_is_refuse
     assert "speaks against it: without any" in refused(site, "start", plan_digest=digest)
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_a_saved_rehearsal_when_run_elsewhere_then_it_comes_to_the_same(site, tmp_path):
     site.offer(**REHEARSED)
     found = site.act("rehearse", save=True)
@@ -186,6 +198,7 @@ def test_given_a_saved_rehearsal_when_run_elsewhere_then_it_comes_to_the_same(si
     assert again.digest == found["rehearsal-digest"]
 
 
+@pytest.mark.usefixtures("few_runs")
 def test_given_a_rehearsal_when_run_then_nothing_is_ordered_and_it_is_on_record(site):
     site.offer()
 
