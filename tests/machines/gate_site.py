@@ -11,6 +11,8 @@ import alerting
 import authority
 import door
 import gates
+import guest_alerts
+import guest_rules
 import questions
 import sizing
 import store
@@ -34,6 +36,34 @@ SOMETHING_BAD = {
     "expr": "synth_bad > 0",
     "labels": {"severity": "critical"},
 }
+
+
+def guest(application, *groups):
+    """Return an application that brings groups of rules, each a name with its expressions."""
+    # Nobody is called for them.
+    labels = {"severity": "none"}
+    brought = [
+        {
+            "name": name,
+            "rules": [
+                {"alert": f"{name}{number}", "expr": text, "labels": labels}
+                for number, text in enumerate(texts)
+            ],
+        }
+        for name, *texts in groups
+    ]
+    return guest_rules.Guest(application, brought, {"juju_application": application})
+
+
+GUESTS = (
+    guest(
+        APP,
+        ("Seen", "synth_seq >= 0", 'synth_seq{juju_application="nobody"} >= 0'),
+        ("Broken", "synth_seq >= 0", "sum(synth_seq"),
+    ),
+    # What it asks for is another's.
+    guest("curious", ("Peeping", "synth_seq >= 0")),
+)
 
 
 class Tree(hosts.LocalHost):
@@ -69,6 +99,9 @@ class Monitor:
         host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
         host.write(f"{alerting.RULES}/test.rules", rules(*found))
         host.write(f"{alerting.RULES}/heartbeat.rules", alerting.heartbeat({APP: 1}))
+        self.brought = guest_alerts.judge(host, [guest_rules.take(each) for each in GUESTS])
+        for name, text in self.brought.texts.items():
+            host.write(f"{guest_alerts.RULES}/{name}.rules", text)
         labels = {"juju_application": APP, "juju_unit": f"{APP}/0"}
         host.write(
             "/etc/edge-monitor/scrape.yml",
@@ -92,6 +125,7 @@ class Monitor:
                 folder,
                 rewrite={
                     alerting.RULES: f"{folder}{alerting.RULES}",
+                    guest_alerts.RULES: f"{folder}{guest_alerts.RULES}",
                     exporter.TEXTFILES: f"{folder}{exporter.TEXTFILES}",
                 },
             )
@@ -115,7 +149,12 @@ class Monitor:
                 scrape_file="/etc/edge-monitor/scrape.yml",
             ),
             alerting.manager(known["prometheus-alertmanager"]),
-            alerting.evaluator(known["vmalert"], interval_s=INTERVAL_S, labels={"site": "x"}),
+            *(
+                alerting.evaluator(
+                    known["vmalert"], interval_s=INTERVAL_S, labels={"site": "x"}, of=each
+                )
+                for each in (alerting.SITE, guest_alerts.EVALUATOR)
+            ),
             door.daemon(known["vmauth"], address="127.0.0.1"),
         )
 

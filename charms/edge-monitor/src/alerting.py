@@ -48,6 +48,21 @@ class Receivers:
     smtp_password: str = ""
 
 
+@dataclass(frozen=True)
+class Evaluator:
+    """One of those that look at rules."""
+
+    name: str
+    port: int
+    rules: str
+    """Folder of its files."""
+    purpose: str
+    memory_mb: int
+
+
+SITE = Evaluator(RULES_NAME, RULES_PORT, RULES, "Alerts of this site, raised", 96)
+
+
 def read(content: Mapping[str, str]) -> Receivers:
     """Return the receivers that a secret holds. Raises :class:`ReceiverError`."""
     fields = Receivers.__dataclass_fields__
@@ -131,6 +146,7 @@ def evaluator(
     labels: Mapping[str, str],
     elsewhere: Sequence[str] = (),
     authority: str = "",
+    of: Evaluator = SITE,
 ) -> daemons.Daemon:
     """Return how this version of vmalert is run.
 
@@ -140,9 +156,10 @@ def evaluator(
         labels: put on every alert.
         elsewhere: further Alertmanagers that are told.
         authority: file with those whom to trust there; empty for those of the machine.
+        of: whose rules.
     """
     wanted = {
-        "rule": f"{RULES}/*.rules",
+        "rule": f"{of.rules}/*.rules",
         "datasource.url": store.URL,
         # Written back: a gate asks for alerts as it asks for anything else.
         "remoteWrite.url": store.URL,
@@ -151,7 +168,7 @@ def evaluator(
         "evaluationInterval": f"{interval_s}s",
         # Later versions look half a minute back unless they are told that the store need not.
         "rule.evalDelay": "2s",
-        "httpListenAddr": f"127.0.0.1:{RULES_PORT}",
+        "httpListenAddr": f"127.0.0.1:{of.port}",
         "loggerLevel": "WARN",
         "enableTCP6": "true",
     }
@@ -163,12 +180,12 @@ def evaluator(
         # Said once, it holds for all; our own speaks plain HTTP and needs none.
         words += [f"-notifier.tlsCAFile={trusted}"]
     return daemons.Daemon(
-        name=RULES_NAME,
-        purpose="Alerts of this site, raised",
+        name=of.name,
+        purpose=of.purpose,
         command=(RULES_PROGRAM, *words),
         secrets={AUTHORITY: authority} if trusted else {},
         after=(f"{store.NAME}.service", f"{NAME}.service"),
-        memory_mb=96,
+        memory_mb=of.memory_mb,
     )
 
 

@@ -13,6 +13,8 @@ import ops
 import alerting
 import answers
 import door
+import guest_alerts
+import guest_rules
 import monitor_host
 import monitor_options
 import monitor_status
@@ -56,6 +58,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._unfit: list[str] = []
         self._notes: list[str] = []
         self._troubles: list[str] = []
+        self._brought = guest_alerts.NOTHING
 
         for event in (
             self.on.install,
@@ -83,6 +86,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         if options is None or not self._attempt(self._install):
             return
         self._attempt(self._have_signed)
+        self._attempt(lambda: self._judge(options))
         if self._attempt(lambda: self._run(options)) and not self._unfit:
             self._attempt(lambda: self._let_in(options))
             self._receive(options)
@@ -110,8 +114,16 @@ class EdgeMonitorCharm(ops.CharmBase):
         if came.again:
             self._look_again()
 
+    def _judge(self, options: monitor_options.MonitorOptions) -> None:
+        """See which of the alert rules that applications bring can be evaluated."""
+        if options.mode != monitor_options.AGENT:
+            taken = [guest_rules.take(each, reserved=options.labels) for each in self._bringing]
+            self._brought = guest_alerts.kept(self._host)
+            self._brought = guest_alerts.judge(self._host, taken)
+            self._notes += guest_alerts.words(self._brought)
+
     def _run(self, options: monitor_options.MonitorOptions) -> None:
-        size, self._unfit = monitor_host.fitting(self._host, options)
+        size, self._unfit = monitor_host.fitting(self._host, options, self._around)
         receivers = self._secret("alert-receivers", options.alert_receivers, alerting.read)
         credentials = self._secret("remote-credentials", options.remote_credentials, remotes.read)
         if not self._unfit:
@@ -126,6 +138,7 @@ class EdgeMonitorCharm(ops.CharmBase):
                 alertmanagers=self._stack.alertmanagers(),
                 authorities=self._stack.authorities(),
                 around=self._around,
+                brought=self._brought,
                 writers=tuple(self._right(each, options) for each in self._writers),
             )
             monitor_host.ensure(self._host, site, size)
@@ -291,6 +304,7 @@ class EdgeMonitorCharm(ops.CharmBase):
             daemon=monitor_host.scraper(options),
             series=options.series,
             ports=monitor_host.ports(options, self._around),
+            aside=monitor_host.aside(options, self._around),
             senders=self._senders,
             guests=[
                 targets.Unit(each.known_as, each.application, each.address, list(each.jobs))
@@ -316,7 +330,21 @@ class EdgeMonitorCharm(ops.CharmBase):
     @property
     def _around(self) -> monitor_host.Around:
         here = targets.sends_from(self._senders, self._hostname)
-        return monitor_host.Around(deliver=bool(self._writers), export=here)
+        rules = bool(self._brought.texts)
+        return monitor_host.Around(deliver=bool(self._writers), export=here, rules=rules)
+
+    @property
+    def _bringing(self) -> list[guest_rules.Guest]:
+        """The applications of other charms that bring alert rules."""
+        return [
+            guest_rules.Guest(
+                name,
+                rules.get("groups"),
+                self._topology.of_all(name),
+                self._others.guests.called(name),
+            )
+            for name, rules in sorted(self._others.guests.alert_rules().items())
+        ]
 
     @property
     def _topology(self) -> targets.Topology:

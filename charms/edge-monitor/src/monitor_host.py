@@ -6,12 +6,13 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import alerting
 import authority
 import door
+import guest_alerts
 import page
 import remotes
 import shown
@@ -23,7 +24,7 @@ from edgecloud import host as hosts
 from edgecloud.host import files, systemd
 from edgecloud.telemetry import daemons, exporter, forwarder, packages, scrape
 from monitor_options import AGENT, MonitorOptions
-from sizing import MB, Machine, Size, fit, forwarder_problems
+from sizing import EVALUATOR_MB, MB, Machine, Size, fit, forwarder_problems
 
 FILES = "/etc/edge-monitor"
 SCRAPE = f"{FILES}/scrape.yml"
@@ -33,7 +34,7 @@ EXPORTER, EXPORTER_PORT = "edge-monitor-exporter", 19101
 """Not those of edge-node, which may come to this machine as well."""
 KEPT_HERE = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME)
 """What runs where samples are kept."""
-ALL = (*KEPT_HERE, FORWARDER, EXPORTER)
+ALL = (*KEPT_HERE, guest_alerts.NAME, FORWARDER, EXPORTER)
 SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 """The rules that come with this charm."""
 DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
@@ -51,6 +52,8 @@ class Around:
     """Some of them deliver their samples here."""
     export: bool = False
     """This very machine is one that does so already."""
+    rules: bool = False
+    """Applications of other charms bring alert rules."""
 
 
 ALONE = Around()
@@ -74,6 +77,8 @@ class Site:
     authorities: str = ""
     """To trust there, as PEM."""
     around: Around = ALONE
+    brought: guest_alerts.Brought = guest_alerts.NOTHING
+    """The alert rules that applications of other charms bring."""
     writers: tuple[door.Right, ...] = ()
     """What the machines may that deliver their samples here."""
 
@@ -93,10 +98,14 @@ def held(host: hosts.Host) -> int:
     return sum(_bytes(pathlib.Path(at, name)) for at, _, names in folders for name in names)
 
 
-def fitting(host: hosts.Host, options: MonitorOptions) -> tuple[Size, list[str]]:
+def fitting(
+    host: hosts.Host, options: MonitorOptions, around: Around = ALONE
+) -> tuple[Size, list[str]]:
     """Return the size of the store on this machine, and what does not fit."""
     known = packages.options(host, store.PROGRAM)
     machine, wish = look(host), options.wish()
+    if around.rules:
+        wish = replace(wish, helpers_mb=wish.helpers_mb + EVALUATOR_MB)
     size, problems = fit(machine, wish, flushes=store.flushes(known))
     if options.mode == AGENT:
         problems = forwarder_problems(machine, wish)
@@ -125,6 +134,12 @@ def ports(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
     return found
 
 
+def aside(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
+    """Return where processes show their metrics that no gate has to wait for: job → port."""
+    rules = around.rules and options.mode != AGENT
+    return {guest_alerts.JOB: guest_alerts.PORT} if rules else {}
+
+
 def door_names(host: hosts.Host, address: str) -> set[str]:
     """Return what those who come here call this machine."""
     return {address, files.read(host, "/etc/hostname").strip()} - {""}
@@ -140,7 +155,8 @@ def names(options: MonitorOptions, around: Around) -> list[str]:
     kept = KEPT_HERE if options.mode != AGENT else (door.NAME,) if around.deliver else ()
     forwards = (FORWARDER,) if options.stores else ()
     exports = () if around.export else (EXPORTER,)
-    return [*kept, *forwards, *exports]
+    guests = (guest_alerts.NAME,) if around.rules and options.mode != AGENT else ()
+    return [*kept, *guests, *forwards, *exports]
 
 
 def ensure(host: hosts.Host, site: Site, size: Size) -> None:
@@ -162,7 +178,8 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
     if site.options.mode != AGENT:
         _ensure_alerting(host, site)
         silent_s = silent_after_s(site.options)
-        page.ensure(host, charm=site.charm, site=site.name, silent_s=silent_s)
+        further = (guest_alerts.PORT,) if site.around.rules else ()
+        page.ensure(host, charm=site.charm, site=site.name, silent_s=silent_s, further=further)
     if door.NAME in wanted:
         _ensure_door(host, site)
 
@@ -278,20 +295,37 @@ def _ensure_alerting(host: hosts.Host, site: Site) -> None:
     known = packages.options(host, alerting.PROGRAM)
     daemons.ensure(host, alerting.manager(known), fingerprint(text))
     wanted = rules(site)
-    for path in host.glob(f"{alerting.RULES}/*"):
-        if path.rpartition("/")[2] not in wanted:
-            host.remove(path)
-    for name, rule in wanted.items():
-        host.write(f"{alerting.RULES}/{name}", rule)
+    _ensure_evaluator(host, site, alerting.SITE, wanted)
+    brought = {f"{name}.rules": text for name, text in site.brought.texts.items()}
+    if site.around.rules:
+        _ensure_evaluator(host, site, guest_alerts.EVALUATOR, brought)
+    else:
+        _ensure_files(host, guest_alerts.RULES, {})
+
+
+def _ensure_evaluator(
+    host: hosts.Host, site: Site, of: alerting.Evaluator, texts: Mapping[str, str]
+) -> None:
+    _ensure_files(host, of.rules, texts)
     evaluator = alerting.evaluator(
         packages.options(host, alerting.RULES_PROGRAM),
         interval_s=min(alerting.EVALUATE_S, site.options.scrape_interval),
         labels=site.options.labels,
         elsewhere=site.alertmanagers,
         authority=remotes.trust(host, site.authorities),
+        of=of,
     )
-    texts = [*(wanted[name] for name in sorted(wanted)), site.authorities]
-    daemons.ensure(host, evaluator, fingerprint(*texts))
+    ordered = [texts[name] for name in sorted(texts)]
+    daemons.ensure(host, evaluator, fingerprint(*ordered, site.authorities))
+
+
+def _ensure_files(host: hosts.Host, folder: str, texts: Mapping[str, str]) -> None:
+    """Ensure that a folder holds these files and no others."""
+    for path in host.glob(f"{folder}/*"):
+        if path.rpartition("/")[2] not in texts:
+            host.remove(path)
+    for name, text in texts.items():
+        host.write(f"{folder}/{name}", text)
 
 
 def _ensure_door(host: hosts.Host, site: Site) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import alerting
 import site_facts
 import store
@@ -33,17 +35,20 @@ def socket() -> str:
     return "\n".join(lines) + "\n"
 
 
-def service(charm: str, site: str, *, silent_s: int = site_facts.SILENT_S) -> str:
+def service(
+    charm: str, site: str, *, silent_s: int = site_facts.SILENT_S, further: Sequence[int] = ()
+) -> str:
     """Return the text of the unit that answers one request.
 
     Args:
         charm: folder of this charm on the machine.
         site: the site's name.
         silent_s: after how many seconds without a sample a node is shown as silent.
+        further: ports of evaluators of rules beside the site's own.
     """
     path = ":".join(f"{charm}/{folder}" for folder in ("lib", "src", "venv"))
-    rules = f"http://127.0.0.1:{alerting.RULES_PORT}"
-    words = f"{daemons.quoted(site)} {store.URL} {rules} {silent_s}"
+    rules, *others = (f"http://127.0.0.1:{port}" for port in (alerting.RULES_PORT, *further))
+    words = " ".join((daemons.quoted(site), store.URL, rules, str(silent_s), *others))
     lines = (
         "[Unit]",
         "Description=A look at the page of this site",
@@ -62,9 +67,11 @@ def service(charm: str, site: str, *, silent_s: int = site_facts.SILENT_S) -> st
     return "\n".join(lines) + "\n"
 
 
-def ensure(host: hosts.Host, *, charm: str, site: str, silent_s: int) -> bool:
+def ensure(
+    host: hosts.Host, *, charm: str, site: str, silent_s: int, further: Sequence[int] = ()
+) -> bool:
     """Ensure that the page is served. Return whether anything changed."""
-    text = service(charm, site, silent_s=silent_s)
+    text = service(charm, site, silent_s=silent_s, further=further)
     return systemd.ensure_socket(host, NAME, socket=socket(), service=text)
 
 

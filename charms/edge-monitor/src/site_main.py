@@ -74,11 +74,14 @@ def main(arguments: Sequence[str]) -> int:
     """Answer one request.
 
     The arguments: name of the site; addresses of the store and of the rules; after how many
-    seconds without a sample a node is silent.
+    seconds without a sample a node is silent; addresses of further rules.
     """
-    name, store, rules, silent_s = arguments
+    name, store, rules, silent_s, *others = arguments
     request = read_request(sys.stdin.buffer)
-    site = site_source.look(asker(store), asker(rules), name=name, now=time.time())
+    further = [asker(each) for each in others]
+    site = site_source.look(
+        asker(store), asker(rules), name=name, now=time.time(), further=further
+    )
     site = dataclasses.replace(site, silent_s=float(silent_s))
     sys.stdout.buffer.write(answer(request, site_page.render(site)))
     return 0

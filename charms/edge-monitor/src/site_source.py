@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,8 +74,16 @@ class Known:
             self.nodes.setdefault(node, {})[key] = value
 
 
-def look(store: Ask, rules: Ask, *, name: str, now: float) -> Site:
-    """Return a site as its store and its rules see it now. It says what is missing."""
+def look(store: Ask, rules: Ask, *, name: str, now: float, further: Iterable[Ask] = ()) -> Site:
+    """Return a site as its store and its rules see it now. It says what is missing.
+
+    Args:
+        store: the store.
+        rules: who evaluates the site's own rules.
+        name: of the site.
+        now: seconds since 1970.
+        further: who evaluates the rules that applications bring.
+    """
     known = Known()
     try:
         for key, query in NUMBERS.items():
@@ -93,7 +101,10 @@ def look(store: Ask, rules: Ask, *, name: str, now: float) -> Site:
         known.problem = f"The store does not answer: {e}."
     nodes = tuple(Node(node, **facts) for node, facts in sorted(known.nodes.items()))
     site = Site(name, now, nodes, rollout=known.rollout, problem=known.problem)
-    return _with_alerts(site, rules)
+    site = _with_alerts(site, rules)
+    for each in further:
+        site = _with_more(site, each)
+    return site
 
 
 def _heat(store: Ask, known: Known, now: float) -> None:
@@ -102,10 +113,25 @@ def _heat(store: Ask, known: Known, now: float) -> None:
         known.note(labels.get("node", ""), "heat", values)
 
 
+def _firing(rules: Ask) -> tuple[Alert, ...]:
+    raised = rules("/api/v1/alerts")["data"]["alerts"]
+    return tuple(_alert(raw) for raw in raised if raw["state"] == "firing")
+
+
+def _with_more(site: Site, rules: Ask) -> Site:
+    """Return a site with the alerts of its applications, too."""
+    if site.alerts is None:
+        return site  # With some of them unknown, none are shown as all.
+    try:
+        return replace(site, alerts=(*site.alerts, *_firing(rules)))
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        said = f"{site.problem} The rules of applications do not answer: {e}."
+        return replace(site, problem=said.strip())
+
+
 def _with_alerts(site: Site, rules: Ask) -> Site:
     try:
-        raised = rules("/api/v1/alerts")["data"]["alerts"]
-        alerts = tuple(_alert(raw) for raw in raised if raw["state"] == "firing")
+        alerts = _firing(rules)
     except (OSError, ValueError, KeyError, TypeError) as e:
         return replace(site, problem=f"{site.problem} The rules do not answer: {e}.".strip())
     if all(alert.name != WATCHDOG for alert in alerts):

@@ -21,6 +21,8 @@ STORE_MB = 48
 STORE_BYTES_PER_SERIES = 2048
 HELPERS_MB = 110
 """vmalert, Alertmanager, vmauth and the node exporter together."""
+EVALUATOR_MB = 24
+"""A vmalert of its own, for the rules that applications bring."""
 FORWARDER_MB = 32
 FORWARDER_BYTES_PER_SERIES = 1024
 
@@ -58,6 +60,8 @@ class Wish:
     """What the queues towards other stores may take of the same disk."""
     forwards: bool = False
     """Whether samples go on to another store."""
+    helpers_mb: int = HELPERS_MB
+    """What all processes beside the store take together."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def fit(machine: Machine, wish: Wish, *, flushes: Collection[int]) -> tuple[Size
         write_gb_per_day=round(samples * cost / GB, 2),
     )
     problems = [
-        _memory_problem(machine, wish, store + HELPERS_MB + _forwarder_mb(wish)),
+        _memory_problem(machine, wish, store + wish.helpers_mb + _forwarder_mb(wish)),
         _disk_problem(machine, wish, disk),
     ]
     if not affordable:

@@ -71,6 +71,11 @@ class Topology:
             "juju_unit": unit,
         }
 
+    def of_all(self, application: str) -> dict[str, str]:
+        """Return the labels that the series of all units of an application have."""
+        labels = self.labels(application, "")
+        return {name: text for name, text in labels.items() if text}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -97,6 +102,7 @@ def plan(
     daemon: str,
     series: int,
     ports: Mapping[str, int],
+    aside: Mapping[str, int] | None = None,
     senders: Iterable[Sender] = (),
     guests: Iterable[Unit] = (),
 ) -> Plan:
@@ -111,6 +117,7 @@ def plan(
         daemon: the unit of systemd that scrapes.
         series: of the whole site.
         ports: of the processes on this machine: job → port.
+        aside: likewise, of those that keep no gate shut: nothing says that they are this unit's.
         senders: machines that deliver their samples themselves, or show a page of them. One is
             expected from when it says so: a machine without the packages for it is named, and
             keeps no gate shut.
@@ -119,6 +126,10 @@ def plan(
     """
     labels = {**topology.labels(own.application, own.name), "node": node}
     jobs = [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports.items()]
+    apart = {**topology.of_all(""), "node": node}
+    jobs += [
+        scrape.Job(name, ((f"127.0.0.1:{port}", apart),)) for name, port in (aside or {}).items()
+    ]
     expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
     for unit, must in (*((each, True) for each in units), *((each, False) for each in guests)):
         offered = scrape.read(

@@ -97,6 +97,15 @@ class MetricsConsumer:
                 found[relation.app.name] = rules
         return found
 
+    def called(self, application: str) -> dict[str, str]:
+        """Return the labels by which an application speaks of itself in its rules."""
+        for relation in self._charm.model.relations[self._endpoint]:
+            if relation.app.name == application:
+                return published.labels(
+                    published.mapping(relation.data[relation.app].get("scrape_metadata"))
+                )
+        return {}
+
 
 def _targets(relation: ops.Relation) -> Iterator[Target]:
     said = relation.data[relation.app]

@@ -1,11 +1,16 @@
 """Programs of the distribution's monitoring packages: they say which options they have.
 
-That is all a charm asks them; what they do while they run is for tests on real machines. The
-options are those of Debian 12 and, as far as they matter here, of Ubuntu 24.04.
+That, and whether rules can be read, is all a charm asks them; what they do while they run is for
+tests on real machines. The options are those of Debian 12 and, as far as they matter here, of
+Ubuntu 24.04.
 """
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from edgelab.pi import files
 from edgelab.pi.process import Process
 
 PACKAGES = {
@@ -34,8 +39,8 @@ OPTIONS = {
         " remoteWrite.tlsCAFile remoteWrite.tmpDataPath remoteWrite.url"
     ),
     "/usr/bin/vmalert": (
-        "datasource.url enableTCP6 evaluationInterval external.label httpListenAddr loggerLevel"
-        " notifier.url remoteRead.url remoteWrite.url rule"
+        "datasource.url dryRun enableTCP6 evaluationInterval external.label httpListenAddr"
+        " loggerLevel notifier.url remoteRead.url remoteWrite.url rule"
     ),
     "/usr/bin/vmauth": (
         "auth.config enableTCP6 httpListenAddr loggerLevel tls tlsCertFile tlsKeyFile"
@@ -59,10 +64,24 @@ OPTIONS = {
 
 def run(process: Process) -> int:
     """Print the options that the program has, which is all it does here."""
+    if "-dryRun" in process.argv:
+        return _read_rules(process)
     if "--help" not in process.argv[1:]:
         process.fail("flag provided but not defined", 2)
     for name in OPTIONS[process.argv[0]].split():
         process.say(f"  -{name} value")
+    return 0
+
+
+def _read_rules(process: Process) -> int:
+    """Fail if an expression in a file of rules has brackets that do not pair."""
+    path = process.argv[process.argv.index("-rule") + 1]
+    document: Any = json.loads(files.read(process.machine, path))
+    for group in document["groups"]:
+        for rule in group["rules"]:
+            text: str = rule["expr"]
+            if any(text.count(a) != text.count(b) for a, b in ("()", "[]", "{}")):
+                process.fail(f"invalid expression for rule {rule['alert']!r}", 255)
     return 0
 
 

@@ -334,3 +334,16 @@ def test_given_samples_of_a_while_when_asked_for_a_stretch_then_each_step_has_it
 
     (line,) = json.loads(text)["data"]["result"]
     assert line["values"] == [[began, "1.0"], [began + 600, "1.0"]]
+
+
+@pytest.mark.parametrize(("expression", "code"), [("sum(up) > 0", 0), ("sum(up", 255)])
+def test_given_rules_when_the_evaluator_tries_them_then_it_says_whether_it_can_read_them(
+    site, expression, code
+):
+    host = site.machines["0"].host()
+    host.run(("/usr/bin/apt-get", "install", "victoria-metrics"), timeout_s=600)
+    host.write("/tmp/x", json.dumps({"groups": [{"rules": [{"alert": "A", "expr": expression}]}]}))
+
+    tried = host.run(("/usr/bin/vmalert", "-dryRun", "-rule", "/tmp/x"), timeout_s=9, check=False)
+
+    assert tried.returncode == code

@@ -6,13 +6,14 @@ import subprocess
 import time
 
 import pytest
-from gate_site import INTERVAL_S, NODE, SOMETHING_BAD, Monitor
-from monitor_site import Exporter, Process, ask, post, sequence, wait
+from gate_site import APP, INTERVAL_S, NODE, SOMETHING_BAD, Monitor
+from monitor_site import Exporter, Process, ask, metric, post, sequence, wait
 
 import alerting
 import authority
 import collection
 import door
+import guest_alerts
 import questions
 import sizing
 import store
@@ -180,6 +181,27 @@ def test_given_a_monitor_when_it_runs_then_arguments_hold_no_secret(monitor):
 
     secret = [word for user, word in monitor.passwords.items() if user != door.ANYBODY.user]
     assert not any(password in shown for password in secret)
+
+
+# --- what applications bring ---------------------------------------------------------------------
+
+
+def test_given_rules_of_applications_when_evaluated_then_each_sees_its_own_series_only(monitor):
+    (seen,) = wait(lambda: ask(store.URL, 'ALERTS{alertname="Seen0",alertstate="firing"}'))
+
+    assert seen["metric"]["juju_application"] == APP
+    # By now each rule of each application was looked at as often.
+    wait(lambda: metric(guest_url(), "vmalert_execution_total") >= 6)
+    assert not ask(store.URL, 'ALERTS{alertname=~"Seen1|Peeping0|Broken.*"}')
+
+
+def test_given_a_group_that_cannot_be_read_when_judged_then_the_others_are_evaluated(monitor):
+    assert monitor.brought.left_out == {APP: ("Broken",)}
+    assert not metric(guest_url(), "vmalert_execution_errors_total")
+
+
+def guest_url():
+    return f"http://127.0.0.1:{guest_alerts.PORT}"
 
 
 # --- alerts --------------------------------------------------------------------------------------

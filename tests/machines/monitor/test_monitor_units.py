@@ -10,6 +10,7 @@ from monitor_site import Process, ask, get, wait
 
 import alerting
 import door
+import guest_alerts
 import page
 import showing
 import shown
@@ -65,6 +66,12 @@ def made():
             alerting.evaluator(
                 known(alerting.RULES_PROGRAM), interval_s=30, labels={"site": 'the "old" harbour'}
             ),
+            alerting.evaluator(
+                known(alerting.RULES_PROGRAM),
+                interval_s=30,
+                labels={},
+                of=guest_alerts.EVALUATOR,
+            ),
             door.daemon(known(door.PROGRAM), address="192.0.2.9"),
         )
     }
@@ -103,7 +110,7 @@ def test_given_any_daemon_when_systemd_judges_it_then_it_calls_its_exposure_smal
 
     # The exporter looks at the whole machine, which the others need not.
     allowed = {name: 5.0 if "exporter" in name else 2.0 for name in found}
-    assert len(found) == 7
+    assert len(found) == 8
     assert all(found[name] <= allowed[name] for name in found)
 
 

@@ -58,9 +58,13 @@ def broken(path):
     raise OSError("connection refused")
 
 
-def look(store=None, evaluator=None):
+def look(store=None, evaluator=None, further=()):
     return site_source.look(
-        store or Store(), evaluator or rules(WATCHDOG), name="lighthouse", now=NOW
+        store or Store(),
+        evaluator or rules(WATCHDOG),
+        name="lighthouse",
+        now=NOW,
+        further=further,
     )
 
 
@@ -103,6 +107,23 @@ def test_given_rules_that_are_silent_when_looked_at_then_alerts_are_unknown(eval
 
     assert site.alerts is None
     assert "The rules" in site.problem
+
+
+def test_given_alerts_of_an_application_when_looked_at_then_they_are_shown_beside_the_sites():
+    site = look(evaluator=rules(WATCHDOG), further=[rules(HOT)])
+
+    assert [alert.name for alert in site.alerts] == ["Watchdog", "ProcessorHot"]
+
+
+def test_given_an_applications_rules_that_are_silent_when_looked_at_then_the_sites_are_shown():
+    site = look(evaluator=rules(WATCHDOG, HOT), further=[broken])
+
+    assert len(site.alerts) == 2
+    assert "The rules of applications do not answer" in site.problem
+
+
+def test_given_silent_rules_of_the_site_when_an_application_has_alerts_then_all_are_unknown():
+    assert look(evaluator=broken, further=[rules(HOT)]).alerts is None
 
 
 @pytest.mark.parametrize(
