@@ -47,8 +47,8 @@ class Board(host.LocalHost):
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command; a reboot ends the caller."""
-        if command[0] == "/usr/sbin/reboot":
-            self.firmware.reboot(list(command[1:]))
+        if command[0] == "/usr/sbin/reboot" or tuple(command) == ("/usr/bin/systemctl", "reboot"):
+            self.firmware.reboot([word for word in command[1:] if word != "reboot"])
             raise Rebooted
         if command[0].startswith("/etc/edge-agent/"):
             code = 1 if self._head(self.slot()) == SICK else 0

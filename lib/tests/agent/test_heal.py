@@ -1,10 +1,13 @@
 """The ladder of remedies: its order, its patience, and a budget that no reboot resets."""
 
+import contextlib
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecloud.agent import heal, healing
+from edgecloud.agent import heal, healing, health, paths, settings
 from edgelab import pi
 
 Rung = heal.Rung
@@ -99,6 +102,58 @@ def test_given_a_dead_kubelet_when_nothing_helps_then_it_reboots_once_and_says_s
 
     assert boots == 2
     assert "nothing helps: kubelet" in said
+
+
+def test_given_a_full_disk_when_it_is_pruned_then_what_was_fetched_and_logged_is_given_back(
+    single,
+):
+    fetched = f"{paths.STAGING}/microk8s/microk8s_9.snap"
+    single.host(0).write(fetched, "a build that no plan wants any more")
+    machine = single.machine(0)
+    machine.disk_used = machine.disk_bytes - 200 * 1024**2
+
+    single.wake_for(0, 180)
+
+    ran = [call.argv for call in single.world.calls]
+    assert [each.rung for each in healing.look(single.host(0)).tried] == ["prune"]
+    assert not single.host(0).exists(fetched)
+    assert ["/usr/bin/journalctl", "--vacuum-size=64M"] in [list(argv) for argv in ran]
+    assert ["/usr/bin/apt-get", "clean"] in [list(argv) for argv in ran]
+
+
+def test_given_containerd_that_hangs_on_when_its_service_does_not_help_then_both_restart(
+    kubelet_down,
+):
+    before = len(kubelet_down.world.calls)
+
+    kubelet_down.wake_for(0, 420)
+
+    restarted = [
+        list(call.argv[2:])
+        for call in kubelet_down.world.calls[before:]
+        if list(call.argv[:2]) == ["/usr/bin/snap", "restart"]
+    ]
+    both = ["microk8s.daemon-containerd", "microk8s.daemon-kubelite"]
+    tried = [each.rung for each in healing.look(kubelet_down.host(0)).tried]
+    assert tried[:2] == ["restart-service", "restart-containerd"]
+    assert restarted[-1] == both
+    assert "microk8s.daemon-kubelite" in restarted[0]
+    assert "microk8s.daemon-containerd" not in restarted[0]
+
+
+def test_given_a_lamp_when_nothing_helps_then_it_blinks(single):
+    trigger = "/sys/class/leds/ACT/trigger"
+    single.host(0).write(trigger, "mmc0")
+    own = dataclasses.replace(settings.read(single.host(0)), lamp="ACT")
+    ill = health.Verdict({"application": "not well"}, {})
+
+    for _ in range(60):
+        single.wait(60)
+        with contextlib.suppress(pi.PowerCut):
+            healing.tend(single.host(0), own, ill)
+
+    assert [each.rung for each in healing.look(single.host(0)).tried] == ["reboot", "shout"]
+    assert single.host(0).read(trigger) == "heartbeat"
 
 
 def test_given_an_upgrade_under_way_when_the_machine_is_ill_then_no_remedy_is_tried(pair):

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from edgecloud.agent import exchange, journal, kube, paths, settings
+from edgecloud.agent import exchange, journal, kube, paths, rejoin, settings
+from edgecloud.agent.context import EffectError
 from edgecloud.agent.gauges import writing
 from edgecloud.host import rejoin_offer
 from edgecloud.rollout import audit, messages, state
@@ -149,28 +150,68 @@ def test_given_a_bad_build_on_a_voter_when_it_is_applied_then_it_joins_anew(trio
     assert [m.machine for m in trio.cluster(0).members if m.role == "voter"].count("1") == 1
 
 
-@pytest.mark.parametrize("joins", [True, False], ids=["joins", "cannot join"])
-def test_given_a_voter_that_went_back_when_all_that_it_wrote_is_searched_then_no_token_is_there(
-    trio, joins
-):
+def go_back(trio, *, joins=True):
+    """Let a voter go back, or try to; return the tokens of its offers."""
     tokens = [url.split("/")[1] for url in rejoin_offer.read(trio.host(1)).urls]
     trio.spoil(1, "sick")
     if not joins:
         refused = pi.fail(1, f"error: {tokens[0]} is not good here")
         trio.machine(1).faults.add(pi.Fault(("snap", "run", "--shell"), refused, times=0))
-
     trio.upgrade(1)
     writing.write(trio.host(1))
+    return tokens
+
+
+def leaks(trio, tokens):
+    """Return the places at which others could read a token."""
+    shown = (paths.JOURNAL, paths.OUTBOX, paths.INBOX, writing.TEXTFILE, paths.GAUGES)
+    texts = {path: trio.host(1).read(path) for path in shown if trio.host(1).exists(path)}
+    texts["arguments"] = "\n".join(" ".join(call.argv) for call in trio.world.calls)
+    return {place for place, text in texts.items() if any(token in text for token in tokens)}
+
+
+@pytest.mark.parametrize("joins", [True, False], ids=["joins", "cannot join"])
+def test_given_a_voter_that_went_back_when_all_that_it_wrote_is_searched_then_no_token_is_there(
+    trio, joins
+):
+    tokens = go_back(trio, joins=joins)
 
     assert tokens
     assert trio.node(1).state is (State.ROLLED_BACK if joins else State.QUARANTINED)
-    shown = (paths.JOURNAL, paths.OUTBOX, paths.INBOX, writing.TEXTFILE, paths.GAUGES)
-    texts = [trio.host(1).read(path) for path in shown if trio.host(1).exists(path)]
-    texts += [" ".join(call.argv) for call in trio.world.calls]
-    assert not [text for text in texts for token in tokens if token in text]
+    assert leaks(trio, tokens) == set()
     for path in (paths.REJOIN, paths.RETREAT):
         if trio.host(1).exists(path):
             assert trio.host(1).path(path).stat().st_mode & 0o077 == 0
+
+
+def _by_argument(context, own):
+    (url, *_) = rejoin_offer.read(context.machine).urls
+    context.machine.run((rejoin.MICROK8S, "join", url), timeout_s=600)
+
+
+def _without_its_dots(context, own):
+    (url, *_) = rejoin_offer.read(context.machine).urls
+    raise EffectError(f"microk8s join {url}: refused")
+
+
+@pytest.mark.parametrize(
+    ("join", "places"),
+    [
+        (_by_argument, {"arguments"}),
+        (_without_its_dots, {paths.JOURNAL}),
+    ],
+    ids=["in an argument", "in a reason"],
+)
+def test_given_a_seeded_bug_that_tells_a_token_when_all_is_searched_then_it_is_found(
+    trio, monkeypatch, join, places
+):
+    """I28's seeded bugs: the core, which the others are sown in, handles no secret."""
+    way = tuple((name, join if name == "join" else walk) for name, walk in rejoin._WAY)
+    monkeypatch.setattr(rejoin, "_WAY", way)
+
+    tokens = go_back(trio)
+
+    assert places <= leaks(trio, tokens)
 
 
 def test_given_a_bad_build_on_a_lone_voter_when_it_is_applied_then_it_is_reverted(single):

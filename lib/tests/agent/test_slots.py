@@ -7,6 +7,7 @@ import pytest
 from edgecloud import host
 from edgecloud.agent import (
     agent,
+    healing,
     journal,
     main,
     paths,
@@ -116,6 +117,25 @@ def test_given_a_bad_image_when_tried_then_the_old_system_runs_and_it_is_burnt(b
 
     assert ended.state is State.ROLLED_BACK
     assert ended.burnt
+    assert bench.board.slot() == "a"
+    assert bench.digest("a") == before
+
+
+def test_given_a_system_that_falls_ill_long_after_when_no_reboot_helps_then_the_other_is_booted(
+    bench,
+):
+    bench.upgrade(bench.plan())
+    device, before = bench.board.slots["b"], bench.digest("a")
+    device.write_bytes(two_slots.SICK + device.read_bytes()[4:])
+    booted = len(bench.board.firmware.boots)
+
+    for _ in range(180):
+        bench.board.sleep(60)
+        bench.wake()
+    bench.board.firmware.cut_power()
+
+    assert [each.rung for each in healing.look(bench.board).tried] == ["reboot", "fall-back"]
+    assert len(bench.board.firmware.boots) - booted == 3  # With the cut, after which it stays.
     assert bench.board.slot() == "a"
     assert bench.digest("a") == before
 

@@ -1,6 +1,6 @@
 """One seeded bug, at least, for every invariant that is the core's: what each search must catch.
 
-I28 (no secret in what is published) is the agent's and the charms': the core handles none. I10,
+I28 (no secret in what is published) is the agent's and the charms': its bugs are sown there. I10,
 I11 and I16 are the core's as far as it gives the orders; the bytes themselves are the agent's.
 """
 
@@ -443,4 +443,8 @@ MUTANTS = (
         judges.drifted_site,
     ),
 )
-ELSEWHERE = {"I28": "the core handles no secret; what charms and agent publish is tested there"}
+ELSEWHERE = {
+    "I28": "lib/tests/agent/test_microk8s.py::"
+    "test_given_a_seeded_bug_that_tells_a_token_when_all_is_searched_then_it_is_found"
+}
+"""The core handles no secret: the bugs of this kind are sown in the agent."""

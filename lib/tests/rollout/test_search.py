@@ -1,10 +1,13 @@
 """The exhaustive search of small sites, and the seeded bugs that it must catch."""
 
+import pathlib
+
 import pytest
 
 from edgecloud.rollout import ledger, state
 from tests.rollout import cases, mutants, search
 
+ROOT = pathlib.Path(__file__).parents[3]
 COUNTS = {}
 
 
@@ -43,6 +46,9 @@ def test_given_the_list_of_mutants_when_read_then_no_invariant_is_missing():
     named = {each.invariant for each in mutants.MUTANTS} | set(mutants.ELSEWHERE)
 
     assert named == {f"I{number}" for number in range(1, 31)}
+    for place in mutants.ELSEWHERE.values():
+        file, _, test = place.partition("::")
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
