@@ -132,18 +132,19 @@ class Agent:
     def _perform(self, effect: state.Effect) -> bool:
         """Carry one effect out. Return whether there is more to do at once."""
         context, before = self._context(), self.node.state
-        problem, burns = "", False
+        problem: EffectError | None = None
         self.boundary(f"before {effect.value} in {before.value}")
         try:
             if context is None:
                 raise EffectError("the plan of this work is gone")
             effects.perform(context, effect)
         except EffectError as e:
-            problem, burns = str(e), e.burns
+            problem = e
         self.boundary(f"after {effect.value} in {before.value}")
         self._look()
         if problem:
-            event = state.Failed(effect, self.facts, self._now(), problem, burns)
+            now, burns, passes = self._now(), problem.burns, problem.passes
+            event = state.Failed(effect, self.facts, now, str(problem), burns, passes)
             return self._take(event, f"failed: {effect.value}")
         return self._take(state.Done(effect, self.facts, self._now()), f"done: {effect.value}")
 

@@ -13,11 +13,14 @@ from edgecloud.rollout import plan, route, state
 
 
 class EffectError(Exception):
-    """An effect did not succeed; ``burns`` if the artefact itself is to blame."""
+    """An effect did not succeed.
 
-    def __init__(self, reason: str, *, burns: bool = False):
+    ``burns`` if the artefact itself is to blame; ``passes`` if what is in the way goes by itself.
+    """
+
+    def __init__(self, reason: str, *, burns: bool = False, passes: bool = False):
         super().__init__(reason)
-        self.burns = burns
+        self.burns, self.passes = burns, passes
 
 
 @dataclass(frozen=True)

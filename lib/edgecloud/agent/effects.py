@@ -69,11 +69,14 @@ def _check(context: Context) -> None:
     if context.work.rollback == "restore":
         raise EffectError(route.NO_RESTORE)
     machine, wanted = context.machine, context.plan.floors
-    problem = floors.problem(machine, wanted)
-    if not problem and context.node.state is state.State.PREFLIGHT:
-        problem = floors.link_problem(machine, context.settings, wanted)
+    problem = floors.space_problem(machine, wanted)
     if problem:
         raise EffectError(problem)
+    passing = floors.power_problem(machine, wanted)
+    if not passing and context.node.state is state.State.PREFLIGHT:
+        passing = floors.link_problem(machine, context.settings, wanted)
+    if passing:
+        raise EffectError(passing, passes=True)
     _driver(context).check(context)
 
 

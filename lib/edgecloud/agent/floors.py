@@ -10,17 +10,27 @@ from edgecloud.rollout import terms
 _MIB = 1024**2
 
 
-def problem(machine: host.Host, floors: terms.Floors) -> str:
-    """Return which floor of a plan does not hold; empty if all do."""
+def space_problem(machine: host.Host, floors: terms.Floors) -> str:
+    """Return whether the disk is too full, which nothing but an operator changes."""
     if machine.free_bytes(paths.HOME) < floors.free_mib * _MIB:
         return f"less than {floors.free_mib} MiB are free"
+    return ""
+
+
+def power_problem(machine: host.Host, floors: terms.Floors) -> str:
+    """Return which floor of power or heat does not hold; empty if all do.
+
+    No figure of the machine is in it: what is said anew each minute is written anew each minute.
+    """
     board = hardware.look(machine)
     if floors.no_undervoltage and board.undervoltage_now:
         return "the supply voltage is too low"
     if board.temperature is not None and board.temperature > floors.temp_max:
-        return f"{board.temperature:.0f} °C is too hot"
+        return f"it is hotter than {floors.temp_max} °C"
+    if floors.mains and board.on_battery:
+        return "it runs on its battery"
     if board.battery is not None and board.battery < floors.battery_min:
-        return f"the battery is at {board.battery} %"
+        return f"its battery is below {floors.battery_min} %"
     return ""
 
 

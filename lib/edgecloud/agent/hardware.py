@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edgecloud import host
+from edgecloud.agent import paths
 from edgecloud.agent import settings as machine_settings
 from edgecloud.host import failures, files
 
@@ -29,22 +30,42 @@ class Board:
     undervoltage_ever: bool = False
     """Since the board was powered on."""
     battery: int | None = None
+    on_battery: bool = False
+    """Whether nothing else feeds it."""
 
 
 def look(machine: host.Host) -> Board:
     """Return how the board stands."""
     bits = throttled(machine) or 0
     heat = files.read(machine, "/sys/class/thermal/thermal_zone0/temp").strip()
-    charge = [files.read(machine, path) for path in machine.glob(_BATTERIES)]
+    supplies = _supplies(machine)
+    charge = [each["capacity"] for each in supplies]
     return Board(
         temperature=int(heat) / 1000 if heat.isdigit() else None,
         undervoltage_now=bool(bits & _UNDER_VOLTAGE),
         undervoltage_ever=bool(bits & _WAS_UNDER_VOLTAGE),
-        battery=min((int(text) for text in charge if text.strip().isdigit()), default=None),
+        battery=min((int(text) for text in charge if text.isdigit()), default=None),
+        on_battery=machine.exists(paths.ON_BATTERY) or _is_on_battery(supplies),
     )
 
 
-_BATTERIES = "/sys/class/power_supply/*/capacity"
+_SUPPLIES = "/sys/class/power_supply/*"
+_SUPPLY = ("type", "scope", "online", "status", "capacity")
+_STORES = frozenset({"Battery", "UPS"})
+
+
+def _supplies(machine: host.Host) -> list[dict[str, str]]:
+    """Return what the kernel says of each supply of the board; not of a mouse's battery."""
+    folders = machine.glob(_SUPPLIES)
+    found = [{n: files.read(machine, f"{f}/{n}").strip() for n in _SUPPLY} for f in folders]
+    return [each for each in found if each["scope"] != "Device"]
+
+
+def _is_on_battery(supplies: list[dict[str, str]]) -> bool:
+    """Return whether a battery feeds the board; a board that lists none has none."""
+    lines = {each["online"] for each in supplies if each["type"] not in _STORES}
+    stores = {each["status"] for each in supplies if each["type"] in _STORES}
+    return "1" not in lines and ("0" in lines or "Discharging" in stores)
 
 
 def throttled(machine: host.Host, timeout_s: float = _QUERY_S) -> int | None:

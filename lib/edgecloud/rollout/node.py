@@ -56,7 +56,7 @@ def _checked(node: Node, work: route.Work, event: state.Done) -> Node:
     if skips_a_minor(work, event.facts):
         reason = f"{event.facts.version} to {work.version} skips a minor"
         return replace(node, state=State.FAILED_SAFE, reason=reason)
-    return replace(node, state=State.STAGING)
+    return replace(node, state=State.STAGING, reason="")
 
 
 def skips_a_minor(work: route.Work, facts: state.Facts) -> bool:
@@ -186,6 +186,8 @@ def _failed(node: Node, event: state.Failed) -> Node:
     if event.effect is not state.EFFECTS.get(node.state):
         return node
     reason = event.reason or f"{event.effect.value} failed"
+    if event.passes and node.state is State.PREFLIGHT:
+        return postponed(node, reason)
     match node.state:
         case State.PREFLIGHT | State.STAGING:
             failed = replace(node, state=State.FAILED_SAFE, reason=reason)
@@ -204,6 +206,11 @@ def _failed(node: Node, event: state.Failed) -> Node:
             return replace(node, reason=reason)
         case _:  # Committing or going back: nothing safe is left to try.
             return moves.quarantine(moves.burn(node), reason)
+
+
+def postponed(node: Node, reason: str) -> Node:
+    """Wait, with nothing written yet: the same is checked again at the next tick."""
+    return replace(node, reason=reason)
 
 
 def _blocked(node: Node, reason: str) -> Node:

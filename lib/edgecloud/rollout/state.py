@@ -210,6 +210,8 @@ class Failed:
     reason: str = ""
     burns: bool = False
     """Whether the artefact itself is to blame, such as a wrong digest."""
+    passes: bool = False
+    """Whether what stands in the way goes away by itself, such as heat: then nothing failed."""
 
 
 @dataclass(frozen=True)

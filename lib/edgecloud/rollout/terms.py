@@ -150,6 +150,7 @@ class Floors:
     battery_min: int = field(default=0, metadata=_meta(schema.integer(0, 100)))
     temp_max: int = field(default=80, metadata=_meta(schema.integer(1, 110)))
     no_undervoltage: bool = field(default=True, metadata=_meta(schema.flag))
+    mains: bool = field(default=False, metadata=_meta(schema.flag, later=True))
     metered: str = field(default="forbid", metadata=_meta(schema.choice("forbid", "allow")))
     download_kib_s: int = field(
         default=0, metadata=_meta(schema.integer(0, 2**20), name="download-rate-kib")

@@ -100,6 +100,9 @@ def outcomes(box: Box, now: int) -> Iterator[tuple[str, int, Box]]:
         yield "fails unseen", 1, _step(other, state.Done(effect, facts(other), now), now)
     if effect is Effect.ROLL_BACK:
         yield "fails unseen", 1, _step(box, state.Done(effect, facts(box), now), now)
+    if box.node.state is State.PREFLIGHT:
+        event = state.Failed(effect, facts(box), now, "too hot", passes=True)
+        yield "fails for now", 1, _step(box, event, now)
     for how, failed in _failures(box, effect):
         event = state.Failed(effect, facts(failed), now, how, burns=how == "digest")
         yield f"fails ({how})", 1, _step(failed, event, now)

@@ -123,4 +123,5 @@ class Machine:
         if node.state is State.SOAKING:
             return begin + max(1, node.work.soak_s if node.work else 1)
         unfinished = node.state is State.QUARANTINED and not node.isolated
-        return begin + RETRY_S if node.state is State.UNCORDONING or unfinished else None
+        retries = node.state in (State.UNCORDONING, State.PREFLIGHT)
+        return begin + RETRY_S if retries or unfinished else None

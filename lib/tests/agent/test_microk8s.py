@@ -369,12 +369,68 @@ def test_given_a_low_voltage_when_prepared_then_nothing_is_written(pair):
 
     pair.upgrade(1)
 
+    assert pair.node(1).state is State.PREFLIGHT
+    assert pair.node(1).reason == "the supply voltage is too low"
+    assert not pair.host(1).glob(f"{paths.STAGING}/*/*.snap")
+
+
+def test_given_too_little_space_when_prepared_then_it_fails_before_anything_is_written(pair):
+    FLOORS["free-mib"](pair)
+
+    pair.upgrade(1)
+
     assert pair.node(1).state is State.FAILED_SAFE
     assert not pair.host(1).glob(f"{paths.STAGING}/*/*.snap")
 
 
+PASSING = {
+    "heat": ("/sys/class/thermal/thermal_zone0/temp", "91000", "45000"),
+    "voltage": ("/run/throttled", "0x50001", "0x50000"),
+    "charge": ("/sys/class/power_supply/ups/capacity", "20", "80"),
+    "mains": ("/sys/class/power_supply/mains/online", "0", "1"),
+}
+
+
+@pytest.mark.parametrize("floor", PASSING)
+def test_given_a_floor_that_comes_back_when_woken_again_then_the_node_goes_on_alone(pair, floor):
+    path, low, well = PASSING[floor]
+    accepted = pair.plan(floors={"battery-min": 50, "mains": True})
+    pair.host(1).write("/sys/class/power_supply/mains/type", "Mains\n")
+    pair.host(1).write(path, f"{low}\n")
+    pair.order(1, "prepare", accepted)
+    waits = [pair.wake(1).node.reason for _ in range(3)]
+
+    pair.host(1).write(path, f"{well}\n")
+    found = pair.wake(1).node
+
+    assert waits[0]
+    assert waits == waits[:1] * 3
+    assert (found.state, found.reason) == (State.WAITING, "")
+
+
+def test_given_a_floor_that_does_not_hold_when_woken_for_hours_then_the_disk_is_left_alone(pair):
+    pair.host(1).write("/run/throttled", "0x50001")
+    pair.order(1, "prepare")
+    pair.wake(1)
+    before = pair.host(1).read(paths.JOURNAL)
+
+    pair.wake_for(1, 3 * 3600, every=600)
+
+    assert pair.host(1).read(paths.JOURNAL) == before
+
+
+def test_given_a_floor_that_does_not_hold_when_the_plan_is_over_then_the_node_is_free(pair):
+    pair.host(1).write("/run/throttled", "0x50001")
+    pair.order(1, "prepare")
+    pair.wake(1)
+
+    pair.order(1, "forget")
+
+    assert pair.wake(1).node.state is State.IDLE
+
+
 @pytest.mark.parametrize(
-    ("metered", "ends"), [("forbid", State.FAILED_SAFE), ("allow", State.WAITING)]
+    ("metered", "ends"), [("forbid", State.PREFLIGHT), ("allow", State.WAITING)]
 )
 def test_given_a_metered_link_when_prepared_then_the_plan_decides(pair, metered, ends):
     pair.host(1).write(paths.METERED, "")
@@ -393,7 +449,7 @@ def test_given_a_machine_said_to_be_metered_when_prepared_then_nothing_is_fetche
     pair.order(1, "prepare", pair.plan())
     pair.wake(1)
 
-    assert pair.node(1).state is State.FAILED_SAFE
+    assert pair.node(1).state is State.PREFLIGHT
     assert pair.node(1).reason == "the link is metered"
 
 
@@ -415,6 +471,7 @@ FLOORS = {
     ),
     "battery-min": lambda site: site.host(1).write("/sys/class/power_supply/ups/capacity", "20\n"),
     "no-undervoltage": lambda site: site.host(1).write("/run/throttled", "0x50001"),
+    "mains": lambda site: site.host(1).write(paths.ON_BATTERY, ""),
 }
 
 
@@ -422,7 +479,7 @@ FLOORS = {
 def test_given_a_floor_that_breaks_after_staging_when_granted_then_nothing_is_disturbed(
     pair, floor
 ):
-    accepted = pair.plan(floors={"battery-min": 50})
+    accepted = pair.plan(floors={"battery-min": 50, "mains": True})
     pair.order(1, "prepare", accepted)
     pair.wake(1)
     FLOORS[floor](pair)
@@ -433,6 +490,14 @@ def test_given_a_floor_that_breaks_after_staging_when_granted_then_nothing_is_di
     assert pair.node(1).state is State.WAITING
     assert pair.node(1).reason.startswith("refused: ")
     assert not pair.kube(1).cordoned
+
+
+def test_given_a_battery_when_the_plan_allows_it_then_it_goes_on(pair):
+    pair.host(1).write(paths.ON_BATTERY, "")
+
+    pair.upgrade(1)
+
+    assert pair.node(1).state is State.SOAKING
 
 
 def test_given_a_window_that_closed_since_the_grant_when_woken_then_nothing_begins(pair):

@@ -402,6 +402,12 @@ MUTANTS = (
     ),
     Mutant(
         "I26",
+        "stages while a floor tells it to wait",
+        put(node, "postponed", lambda box, reason: replace(box, state=State.STAGING)),
+        searched(cases.PAIR, "fail"),
+    ),
+    Mutant(
+        "I26",
         "lets all nodes fetch at once",
         put(staging, "at_once_blocker", lambda account: ""),
         searched(cases.WORKERS, limits={"staging": 1}),

@@ -221,7 +221,8 @@ class Search:
             if cost == 0 or (can_fail and self._allows(label)):
                 yield label, cost, self.boxes.of(after)
         if box.node.state is State.SOAKING or (
-            box.node.state in (State.UNCORDONING, State.QUARANTINED) and not box.pending
+            box.node.state in (State.PREFLIGHT, State.UNCORDONING, State.QUARANTINED)
+            and not box.pending
         ):
             after = self.boxes.of(world.tick(box, now))
             if after != number:

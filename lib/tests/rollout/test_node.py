@@ -209,3 +209,26 @@ def test_given_any_state_when_written_and_read_then_it_is_the_same_and_small(whe
 
     assert state.read(document) == box.node
     assert len(str(document)) < 1500
+
+
+def test_given_a_floor_that_will_hold_again_when_checked_then_the_node_waits_and_tries_again():
+    work = route.work(SNAP, "kubernetes/1.35", 0, sites.workers("b")[0])
+    order = messages.Order((1, 1), messages.Verb.PREPARE, work.digest, work.part)
+    box = world.order(world.fresh("b", "1.34.2", "old"), order, work, 0)
+
+    held = outcome(box, "fails for now")
+    later = world.tick(held, 60)
+
+    assert (held.node.state, held.node.reason, held.pending) == (State.PREFLIGHT, "too hot", ())
+    assert state.status(held.node) is messages.Status.STAGING
+    assert held.node.burnt == ()
+    assert (outcome(later).node.state, outcome(later).node.reason) == (State.STAGING, "")
+
+
+def test_given_a_floor_that_breaks_after_the_grant_when_checked_then_the_grant_is_given_back():
+    box = begin()
+    event = state.Failed(state.Effect.CHECK, world.facts(box), 0, "too hot", passes=True)
+
+    after, effects = node.step(box.node, event)
+
+    assert (after.state, after.reason, effects) == (State.WAITING, "refused: too hot", ())
