@@ -25,6 +25,7 @@ class SignedBench:
     registry: two_slots.Registry
     key: object
     serial: int = 0
+    member: inventory.Member = dataclasses.field(default_factory=lambda: inventory.Member("pi-0"))
 
     STEP = ""
     """The step of every order."""
@@ -44,7 +45,7 @@ class SignedBench:
             (1, self.serial), messages.Verb(verb), accepted.digest, self.STEP,
             expires=1_900_000_000,
         )  # fmt: skip
-        inbox = exchange.Inbox(given, accepted, inventory.Member("pi-0"), signature)
+        inbox = exchange.Inbox(given, accepted, self.member, signature)
         exchange.write_inbox(self.board, inbox)
 
     def wake(self):
