@@ -98,7 +98,7 @@ def test_given_an_instance_when_measured_then_there_is_what_alerts_ask_for(cloud
         re.findall(r"^lxd_\w+", measured(metrics_of(cloud, cloud.leader()), "watched"), re.M)
     )
 
-    # This LXD, 5.0 on cgroups of version 1, counts neither.
+    # LXD 5.0 counts neither. The kernel counts who was killed, for edge-monitor's ProgramKilled.
     assert asked - shown <= {"lxd_memory_OOM_kills_total", "lxd_warnings_total"}
 
 
