@@ -4,6 +4,7 @@ import pytest
 import sites
 from hosted_site import LXD, PLANE, HostedSite
 
+from edgecloud.host import snap
 from edgecloud.lxd import instances, profiles
 from edgelab import pi
 from edgelab.pi import kube_pods, kube_seed
@@ -206,3 +207,21 @@ def test_given_three_hosts_when_one_dies_for_good_then_its_node_goes_and_the_oth
     left = [one.name for one in instances.every(site.lxd())]
     assert left == names[:2]
     assert profiles.find(site.lxd(), "edge-lxd-nodes") is not None
+
+
+def test_given_a_snapshot_of_a_node_when_it_is_broken_and_restored_then_it_is_ready_again(
+    make_site,
+):
+    site = make_site(seed=1, nodes=1)
+    site.settle()
+    taken = site.run(f"{LXD}/0", "snapshot-node", {"instance": FIRST})
+    snap.remove(site.hosted()[FIRST].host(), "microk8s")
+    site.advance(1800)
+    assert site.nodes()[FIRST] is False
+
+    back = site.run(f"{LXD}/0", "restore-node", {"instance": FIRST, "snapshot": "by-hand"})
+    site.advance(600)
+    site.settle()
+
+    assert (taken.status, back.status) == ("completed", "completed"), back.message
+    ready(site, FIRST)

@@ -48,10 +48,21 @@ OWN_ACTIONS = (
     "snapshot-node",
 )
 
+TOLD = (
+    "evacuate",
+    "import-image",
+    "recover-disk",
+    "recover-quorum",
+    "remove-member",
+    "restore",
+)
+"""Actions of whose outcome the status has something to say."""
+
 EVIDENCE = 50
 """How many departures a unit remembers; the leader needs each for a few hooks only."""
 
 WAKE_UP_S = 20
+SOON_S = 1
 
 
 class EdgeLxdCharm(ops.CharmBase):
@@ -73,6 +84,7 @@ class EdgeLxdCharm(ops.CharmBase):
             bound=self._bound,
         )
         self._work = Work(self._sight, self._control_plane, self._announce)
+        self._has_looked = False
 
         cluster = self.on[CLUSTER]
         for event in (
@@ -113,6 +125,7 @@ class EdgeLxdCharm(ops.CharmBase):
     def _on_reconcile(self, _: ops.EventBase) -> None:
         """Bring this machine, and what it says to the others, to where they should be."""
         sight, work = self._sight, self._work
+        self._has_looked = True
         config, is_disturbed = sight.config, self._component.wishes().busy
         if config is not None and not sight.blockers:
             work.attempt(work.install, config)
@@ -156,10 +169,14 @@ class EdgeLxdCharm(ops.CharmBase):
 
             self._cos_agent.publish(jobs=jobs, alert_rules=alert_rules.groups(), dashboards=())
 
-    def _wake_up_later(self) -> None:
+    def _wake_up_later(self, after_s: float = WAKE_UP_S) -> None:
         """Run this charm again soon, without keeping a hook waiting."""
         name = f"edge-lxd-{self.unit.name.replace('/', '-')}"
-        systemd.arm(self._host, name, WAKE_UP_S, systemd.dispatch_command(self.unit.name))
+        systemd.arm(self._host, name, after_s, systemd.dispatch_command(self.unit.name))
+
+    def _wake_up_soon(self) -> None:
+        """Have a hook follow that looks how things are now."""
+        self._wake_up_later(SOON_S)
 
     # --- departures and secrets --------------------------------------------------------------
 
@@ -230,6 +247,8 @@ class EdgeLxdCharm(ops.CharmBase):
             event.set_results(actions.ACTIONS[name](context))
         except (*actions.EXPECTED, *upkeep.UNFIT, lxd_config.ConfigError) as e:
             event.fail(str(e))
+        if name in TOLD:
+            self._work.attempt(self._wake_up_soon)
 
     def _on_switch_node_action(self, event: ops.ActionEvent) -> None:
         """Move a workload to another instance; say why, without a traceback, if it did not."""
@@ -277,12 +296,16 @@ class EdgeLxdCharm(ops.CharmBase):
     # --- status ------------------------------------------------------------------------------
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
+        """Say how this member is; actions, and hooks that looked at little, leave it as it was."""
+        if not self._has_looked:
+            return
         event.add_status(self._judged())
         if self._sight.snap is not None:
             self.unit.set_workload_version(self._sight.snap.version)
 
     def _on_collect_app_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(self._judged())
+        if self._has_looked:
+            event.add_status(self._judged())
 
     def _judged(self) -> ops.StatusBase:
         line = lxd_status.judge(self._work.facts(leads=self.unit.is_leader()))

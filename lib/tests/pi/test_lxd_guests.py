@@ -3,7 +3,17 @@
 import pytest
 
 from edgecloud.host import snap
-from edgecloud.lxd import cluster, daemon, errors, guest, images, instances, networks, server
+from edgecloud.lxd import (
+    cluster,
+    daemon,
+    errors,
+    guest,
+    images,
+    instances,
+    networks,
+    server,
+    snapshots,
+)
 from edgelab import pi
 
 IMAGE = "juju/ubuntu@24.04/arm64"
@@ -220,3 +230,55 @@ def test_given_no_uplink_when_an_image_is_to_be_fetched_then_refused(host):
 
     with pytest.raises(errors.LxdError, match="no such host"):
         images.fetch(host.api, SERVER, "22.04", timeout_s=60)
+
+
+def test_given_a_snapshot_when_restored_then_files_packages_and_keys_are_as_they_were(host):
+    made = host.make("n1", **{"user.color": "red"})
+    made.host().write("/root/kept", "before")
+    snap.install(made.host(), "core24", channel="latest/stable")
+    snapshots.ensure(host.api, "n1", "good")
+    made.host().write("/root/kept", "after")
+    made.host().write("/root/new", "after")
+    snap.remove(made.host(), "core24")
+    instances.ensure_keys(host.api, "n1", {"user.color": "blue"}, {})
+
+    snapshots.restore(host.api, "n1", "good")
+
+    assert made.host().read("/root/kept") == "before"
+    assert not made.host().exists("/root/new")
+    assert snap.info(made.host(), "core24").channel == "latest/stable"
+    found = instances.find(host.api, "n1")
+    assert (found.running, found.config["user.color"], made.boots) == (True, "red", 2)
+
+
+def test_given_a_snapshot_when_used_twice_then_it_is_the_same_both_times(host):
+    made = host.make("n1")
+    snap.install(made.host(), "core24", channel="latest/stable")
+    snapshots.ensure(host.api, "n1", "good")
+    instances.ensure_stopped(host.api, "n1")
+
+    for _ in range(2):
+        snapshots.restore(host.api, "n1", "good")
+        assert not instances.find(host.api, "n1").running
+        instances.ensure_running(host.api, "n1")
+        snap.remove(made.host(), "core24")
+        instances.ensure_stopped(host.api, "n1")
+    snapshots.restore(host.api, "n1", "good")
+    instances.ensure_running(host.api, "n1")
+
+    assert snap.info(made.host(), "core24") is not None
+
+
+def test_given_snapshots_when_one_or_its_instance_is_deleted_then_nothing_is_left_of_it(host):
+    host.make("n1")
+    for name in ("one", "two"):
+        snapshots.ensure(host.api, "n1", name)
+    folder = host.world.root / "snapshots" / "a" / "n1"
+
+    snapshots.ensure_absent(host.api, "n1", "one")
+    assert [one.name for one in folder.iterdir()] == ["two"]
+    with pytest.raises(errors.NotFoundError):
+        snapshots.restore(host.api, "n1", "one")
+
+    instances.ensure_absent(host.api, "n1")
+    assert not folder.exists()

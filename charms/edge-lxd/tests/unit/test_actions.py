@@ -76,6 +76,17 @@ def test_given_a_member_when_evacuated_twice_and_restored_twice_then_all_is_as_b
     assert instances.find(site.pis.api(0), "moves").member == name(1)
 
 
+def test_given_an_action_when_the_status_has_something_to_say_of_it_then_a_hook_follows(site):
+    site.act("cluster-status")
+    assert not site.pis.ran("/usr/bin/systemd-run")
+
+    site.act("evacuate", member=name(1))
+    assert len(site.pis.ran("/usr/bin/systemd-run")) == 1
+
+    site.refusal("evacuate", member=name(2))
+    assert len(site.pis.ran("/usr/bin/systemd-run")) == 2
+
+
 def test_given_an_evacuation_that_broke_off_when_run_again_then_it_is_finished(site):
     site.make("left", on=1)
     site.pis.world.lxd_sites[site.pis.world.machines["0"].lxd.site].members[

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from conftest import grow_pool, with_image
+from conftest import defaults, grow_pool, with_image
 from ops import testing
 
 import lxd_config
@@ -51,6 +51,29 @@ def test_given_nodes_wanted_when_reconciled_then_they_run_within_their_limits(un
     assert all(one.running for one in found.values())
     assert profiles.find(pis.api(0), "edge-lxd-nodes").config["limits.memory"] == "1GiB"
     assert "0/2 nodes joined; nodes wait for a control plane" in state.unit_status.message
+
+
+@pytest.mark.parametrize("asked", ["cluster-status", "get-cloud", "replace-node"])
+def test_given_a_status_with_notes_when_an_action_runs_then_it_stays_as_it_was(unit, pis, asked):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    params = {**defaults(asked), **({"node": FIRST} if asked == "replace-node" else {})}
+
+    after = pi.dispatch(pi.ctx.on.action(asked, params=params), state)
+
+    assert "0/2 nodes joined" in after.unit_status.message
+    assert (after.unit_status, after.app_status) == (state.unit_status, state.app_status)
+
+
+def test_given_a_status_with_notes_when_a_secret_expires_then_it_stays_as_it_was(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    mine = testing.Secret({"token": "t"}, owner="unit")
+    with_secret = dataclasses.replace(state, secrets={*state.secrets, mine})
+
+    after = pi.dispatch(pi.ctx.on.secret_expired(mine, revision=1), with_secret)
+
+    assert "0/2 nodes joined" in after.unit_status.message
 
 
 def test_given_a_pool_when_reconciled_again_then_lxd_is_asked_to_change_nothing(unit, pis):

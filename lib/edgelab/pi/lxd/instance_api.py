@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgelab.pi.lxd import api, guest_api, guests, state
+from edgelab.pi.lxd import api, guest_api, guests, snapshots, state
 
 
 def instances(request: api.Request) -> api.Reply:
@@ -113,21 +113,25 @@ def _check_modules(request: api.Request, document: state.Json) -> None:
 
 
 def _snapshots(request: api.Request, document: state.Json) -> api.Reply:
-    names = [one["name"] for one in document["snapshots"]]
+    world, site = request.machine.world, request.site
     if request.method == "POST":
-        moment = request.machine.now()
-        made = {"name": request.body["name"], "created_at": f"{moment:.0f}", "expires_at": ""}
-        document["snapshots"].append(made)
+        snapshots.take(world, site, document, str(request.body["name"]))
         return api.done(request)
     if len(request.parts) == 3:
         return api.Reply(document["snapshots"])
-    if request.parts[3] not in names:
-        raise api.ApiError(404, "Instance snapshot not found")
-    found = document["snapshots"][names.index(request.parts[3])]
+    found = _snapshot(document, request.parts[3])
     if request.method == "DELETE":
-        document["snapshots"].remove(found)
+        snapshots.delete(world, site, document, found)
         return api.done(request)
     return api.Reply(found)
+
+
+def _snapshot(document: state.Json, name: str) -> state.Json:
+    """Return a snapshot of an instance, by its name."""
+    found = next((one for one in document["snapshots"] if one["name"] == name), None)
+    if found is None:
+        raise api.ApiError(404, "Instance snapshot not found")
+    return found
 
 
 def _change(request: api.Request, document: state.Json) -> api.Reply:
@@ -138,6 +142,9 @@ def _change(request: api.Request, document: state.Json) -> api.Reply:
     if request.method == "DELETE":
         if document["status"] == "Running":
             raise api.ApiError(400, "Instance is running")
+        inside = guests.find(request.machine.world, request.site, document)
+        if inside is not None:
+            snapshots.delete_all(inside)
         guests.delete(request.machine.world, request.site, document)
         del objects[key]
     elif request.method == "POST" and body.get("migration"):
@@ -150,8 +157,9 @@ def _change(request: api.Request, document: state.Json) -> api.Reply:
         for field in ("config", "devices", "profiles", "description"):
             if field in body:
                 document[field] = body[field]
-    elif body["restore"] not in [one["name"] for one in document["snapshots"]]:
-        raise api.ApiError(404, "Instance snapshot not found")
+    else:
+        made = _snapshot(document, body["restore"])
+        snapshots.restore(request.machine.world, request.site, document, made)
     return api.done(request)
 
 
