@@ -95,7 +95,7 @@ class Agent:
         if after == self.node:
             return False
         self.boundary(f"before writing {after.state.value}")
-        self.journal.append(self._now(), after, what)
+        self.journal.append(self._now(), after, what, event)
         self.boundary(f"after writing {after.state.value}")
         moved = after.state is not self.node.state
         self.node = after

@@ -13,13 +13,13 @@ import pathlib
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgecloud import host
 from edgecloud.agent import ballast, paths
 from edgecloud.host import failures
-from edgecloud.rollout import audit, state
+from edgecloud.rollout import audit, chronicle, state
 
 LARGEST = 512 * 1024
 
@@ -33,6 +33,8 @@ class Entry:
     what: str = ""
     """The event or effect, in a word or two."""
     link: audit.Record | None = None
+    counts: chronicle.Chronicle | None = None
+    """What was ever counted, up to here; only where that changed, and where a file begins."""
 
 
 class JournalError(failures.WorkloadError):
@@ -53,6 +55,8 @@ class Journal:
         self.last = next(iter([*before, *self.entries][-1:]), None)
         links = [entry.link for entry in [*before, *self.entries] if entry.link]
         self.link = links[-1] if links else self._last_former_link()
+        counts = [entry.counts for entry in [*before, *self.entries] if entry.counts]
+        self.counts = counts[-1] if counts else chronicle.Chronicle()
 
     @property
     def node(self) -> state.Node | None:
@@ -64,21 +68,34 @@ class Journal:
         """The last hash of the audit chain."""
         return self.link.hash if self.link else ""
 
-    def append(self, at: int, node: state.Node, what: str) -> Entry:
-        """Put a line on disk, with a link of the chain if the node's state changed."""
+    def append(
+        self, at: int, node: state.Node, what: str, event: state.Event | None = None
+    ) -> Entry:
+        """Put a line on disk, with a link of the chain if the node's state changed.
+
+        Args:
+            at: seconds since 1970 UTC.
+            node: as it is from here on.
+            what: the event or effect, in a word or two.
+            event: what moved the node; without it, nothing is counted.
+        """
         before = self.node or state.Node(node.name)
         moved = audit.node_transition(before, node)
         link = audit.extend(self.link, {"at": at, "cause": what, **moved}) if moved else None
-        entry = Entry(at, node, what, link)
+        counts = chronicle.follow(self.counts, before, event, node) if event else self.counts
+        entry = Entry(at, node, what, link, counts)
         line = _encode(entry)
         try:
             self._rotate(len(line))
+            if self.entries and counts is self.counts:
+                entry = replace(entry, counts=None)
+                line = _encode(entry)
             self._put(line)
         except OSError as e:
             raise JournalError(f"the journal cannot be written: {e}") from e
         self._whole += len(line)
         self.entries.append(entry)
-        self.last, self.link = entry, link or self.link
+        self.last, self.link, self.counts = entry, link or self.link, counts
         return entry
 
     def _put(self, line: bytes) -> None:
@@ -174,6 +191,8 @@ def _encode(entry: Entry) -> bytes:
     document["node"] = state.write(entry.node)
     if entry.link:
         document["link"] = asdict(entry.link)
+    if entry.counts:
+        document["counts"] = chronicle.write(entry.counts)
     text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
@@ -186,6 +205,15 @@ def _decode(line: bytes) -> Entry | None:
     try:
         document = json.loads(text)
         link = audit.Record(**document["link"]) if "link" in document else None
-        return Entry(document["at"], state.read(document["node"]), document["what"], link)
+        node = state.read(document["node"])
+        return Entry(document["at"], node, document["what"], link, _counts(document))
     except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _counts(document: dict[str, Any]) -> chronicle.Chronicle | None:
+    """Return the counts of a line; None if it has none that this agent knows, which is no flaw."""
+    try:
+        return chronicle.read(document["counts"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

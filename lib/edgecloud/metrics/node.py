@@ -7,7 +7,7 @@ topology are added by whoever collects the file.
 
 from __future__ import annotations
 
-from edgecloud.metrics.exposition import COUNTER, Metric
+from edgecloud.metrics.exposition import COUNTER, HISTOGRAM, Metric
 
 TEXTFILE = "edge-node.prom"
 """Its name in the folder of the text file collector."""
@@ -99,8 +99,21 @@ STATE_SINCE = Metric(
 CORDONED = Metric("upgrade_cordoned", "Whether the cordon on this node is the upgrade's own.")
 STEP_TOOK = Metric(
     "upgrade_step_duration_seconds",
-    "How long this node last was in a state that an upgrade passes, as its journal has it.",
+    "How long this node ever was in states of an upgrade that may take long.",
     ("step",),
+    HISTOGRAM,
+)
+FAILED = Metric(
+    "upgrade_failures_total",
+    "How often a step of an upgrade ever failed on this node, and why.",
+    ("step", "reason"),
+    COUNTER,
+)
+ROLLED_BACK = Metric(
+    "upgrade_rollbacks_total",
+    "How often this node ever went back, by which way, and where that led.",
+    ("kind", "result"),
+    COUNTER,
 )
 RECORDS = Metric(
     "upgrade_audit_records_total", "Records that the chain of this node ever got.", (), COUNTER
@@ -137,6 +150,7 @@ METRICS = (
     BOARD, POWER, TEMPERATURE, RTC_BATTERY, EEPROM, EEPROM_UPDATE,
     FLASH_LIFE, FLASH_END, WRITTEN, EXT4_ERRORS,
     SNAP, SNAP_HELD, REBOOT_REQUIRED, CERTIFICATE, READY, SCHEDULABLE, VOTERS, VOTERS_ANSWERING,
-    PLAN, STATE, STATE_SINCE, CORDONED, STEP_TOOK, RECORDS, SLOT, BURNT, VETOED, AUDIT,
+    PLAN, STATE, STATE_SINCE, CORDONED, STEP_TOOK, FAILED, ROLLED_BACK, RECORDS, SLOT, BURNT,
+    VETOED, AUDIT,
     DOWNLOADED, SYNCS, SYNCED, SYNC_LONGEST, ENERGY,
 )  # fmt: skip

@@ -4,6 +4,7 @@ import re
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
+_SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\"": '"'}
 
 
@@ -16,16 +17,19 @@ def parse(text):
         if line.startswith("#"):
             _, word, name, rest = line.split(" ", 3)
             if word == "TYPE":
-                if name in kinds or rest not in ("gauge", "counter"):
+                if name in kinds or rest not in ("gauge", "counter", "histogram"):
                     raise ValueError(line)
                 kinds[name] = rest
             continue
         name, labels, value = series(line)
-        if name != current and name in done:
-            raise ValueError(f"{name} in two places")
-        done.add(name)
-        current = name
-        if name not in kinds or (name, labels) in found:
+        family = name if name in kinds else _SUFFIX.sub("", name)
+        if family != current and family in done:
+            raise ValueError(f"{family} in two places")
+        done.add(family)
+        current = family
+        if (kinds.get(family) == "histogram") != (name != family):
+            raise ValueError(f"{name} does not belong to {family}")
+        if family not in kinds or (name, labels) in found:
             raise ValueError(f"untyped or twice: {line}")
         found[name, labels] = value
     return found

@@ -229,9 +229,40 @@ def test_given_an_upgrade_when_told_then_each_step_has_the_time_that_it_took(sin
 
     told = page(single.host(0))
     took = {
-        labels["step"]: value for labels, value in told.labelled("upgrade_step_duration_seconds")
+        labels["step"]: value
+        for labels, value in told.labelled("upgrade_step_duration_seconds_sum")
     }
     assert took["applying"] >= 40
     assert {"staging", "draining", "validating"} <= set(took)
     assert "soaking" not in took
+    assert "upgrade_failures_total" not in told.names()
+    buckets = told.labelled("upgrade_step_duration_seconds_bucket")
+    applied = {labels["le"]: value for labels, value in buckets if labels["step"] == "applying"}
+    assert list(applied) == ["10", "60", "300", "1800", "+Inf"]
+    assert (applied["10"], applied["1800"], applied["+Inf"]) == (0, 1, 1)
+    assert told.value("upgrade_step_duration_seconds_count", step="applying") == 1
     assert told.value("upgrade_audit_records_total") == journal.chain(single.host(0))[-1].seq
+
+
+def test_given_an_upgrade_that_fails_when_told_then_step_reason_and_way_back_are_counted(single):
+    single.spoil(0, "fails")
+    single.upgrade(0)
+    single.finish(0)
+
+    told = page(single.host(0))
+
+    failures = told.labelled("upgrade_failures_total")
+    assert [(each["step"], value) for each, value in failures] == [("applying", 1)]
+    ways = told.labelled("upgrade_rollbacks_total")
+    assert [(each["result"], value) for each, value in ways] == [(state(told), 1)]
+
+
+def test_given_counts_that_were_kept_when_told_again_then_they_are_the_same(single, monkeypatch):
+    single.upgrade(0)
+    before = page(single.host(0))
+    monkeypatch.setattr(journal, "history", lambda machine: pytest.fail("read"))
+
+    after = page(single.host(0))
+
+    name = "upgrade_step_duration_seconds_bucket"
+    assert after.labelled(name) == before.labelled(name) != []

@@ -83,6 +83,8 @@ def test_given_a_whole_machine_when_written_then_all_that_it_has_is_told(control
         "upgrade_boot_slot",
         "upgrade_node_state_since_timestamp_seconds",
         "upgrade_step_duration_seconds",
+        "upgrade_failures_total",
+        "upgrade_rollbacks_total",
         "upgrade_audit_records_total",
         "upgrade_download_bytes_total",
         "upgrade_journal_fsyncs_total",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgecloud import host
 from edgecloud.agent import ballast, journal, paths
-from edgecloud.rollout import audit, state
+from edgecloud.rollout import audit, chronicle, state
 
 QUICK = limits(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -94,9 +94,9 @@ def test_given_an_upgrade_when_it_goes_on_then_every_effect_lies_between_two_lin
 ):
     events, append = [], journal.Journal.append
 
-    def note(self, at, node, what):
+    def note(self, *line):
         events.append("line")
-        return append(self, at, node, what)
+        return append(self, *line)
 
     monkeypatch.setattr(journal.Journal, "append", note)
     pair.upgrade(1, boundary=lambda name: " in " in name and events.append(name.split()[0]))
@@ -155,3 +155,91 @@ def test_given_a_full_disk_when_written_then_nothing_is_believed_to_be_written(
     with pytest.raises(journal.JournalError):
         made.append(1, node("preflight"), "event")
     assert made.node is None
+
+
+# --- what is counted ---------------------------------------------------------------------------
+
+
+def go_on(made, at, name, event=None):
+    """Move a node as if this event had done it."""
+    moved = event or state.Done(state.Effect.APPLY, state.Facts(), at)
+    return made.append(at, node(name, reason=f"at {at}"), "event", moved)
+
+
+def drained(machine):
+    """Return how often the node was ever in a state that is timed, and for how long."""
+    took = journal.Journal(machine).counts.took
+    return (sum(took["draining"].counts), took["draining"].total_s) if took else (0, 0)
+
+
+def test_given_a_journal_that_turns_over_when_read_then_its_counts_go_on(machine, monkeypatch):
+    monkeypatch.setattr(journal, "LARGEST", 3000)
+    seen = [(0, 0)]
+    for at in range(1, 60):
+        go_on(journal.Journal(machine), at, "draining" if at % 2 else "waiting")
+        seen.append(drained(machine))
+
+    assert seen == sorted(seen)
+    assert seen[-1] == (29, 29)
+    assert journal.history(machine)[0].at > 2
+    assert journal.history(machine)[0].counts
+
+
+def test_given_lines_that_move_nothing_when_written_then_only_the_first_carries_counts(machine):
+    made = journal.Journal(machine)
+    go_on(made, 1, "draining")
+    for at in (2, 3):
+        go_on(made, at, "draining")
+    go_on(made, 4, "waiting")
+
+    assert [bool(each.counts) for each in journal.history(machine)] == [True, False, False, True]
+    assert drained(machine) == (1, 3)
+
+
+@QUICK
+@given(cut=st.integers(0, 4000))
+def test_given_a_torn_tail_when_it_goes_on_then_the_torn_move_counts_when_it_comes_again(
+    tmp_path_factory, cut
+):
+    machine = host.LocalHost(tmp_path_factory.mktemp("journal"))
+    made = journal.Journal(machine)
+    for at, name in enumerate(["waiting", "draining", "waiting", "draining", "waiting"], 1):
+        go_on(made, at, name)
+    file = machine.path(paths.JOURNAL)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: max(0, len(whole) - cut)])
+    left = file.read_bytes().count(b"\n")
+
+    assert drained(machine)[0] == max(0, left - 1) // 2
+    again = journal.Journal(machine)
+    go_on(again, 9, "draining")
+    go_on(again, 10, "waiting")
+    # What was torn off in the middle of a drain goes on with that drain.
+    assert drained(machine)[0] == max(0, left - 1) // 2 + 1
+
+
+def test_given_counts_that_a_newer_agent_writes_when_read_then_the_line_holds(
+    machine, monkeypatch
+):
+    made = journal.Journal(machine)
+    monkeypatch.setattr(chronicle, "write", lambda counts: {"since": {}, "took": ["other"]})
+    go_on(made, 1, "draining")
+    monkeypatch.undo()
+
+    found = journal.Journal(machine)
+
+    assert found.node == node("draining", reason="at 1")
+    assert found.counts == chronicle.Chronicle()
+
+
+def test_given_a_journal_of_an_agent_that_counted_nothing_when_it_goes_on_then_it_counts(machine):
+    fill(machine, "waiting", "draining")
+    file = machine.path(paths.JOURNAL)
+    lines = [dataclasses.replace(each, counts=None) for each in journal.history(machine)]
+    file.write_bytes(b"".join(map(journal._encode, lines)))
+
+    go_on(journal.Journal(machine), 5, "waiting")
+    go_on(journal.Journal(machine), 7, "draining")
+    go_on(journal.Journal(machine), 9, "waiting")
+
+    assert drained(machine) == (1, 2)

@@ -7,6 +7,9 @@ from hypothesis import strategies
 from edgecloud.metrics import exposition
 
 HEAT = exposition.Metric("edge_temperature_celsius", "How hot it is.")
+TOOK = exposition.Metric(
+    "upgrade_step_duration_seconds", "How long.", ("step",), exposition.HISTOGRAM
+)
 FAULT = exposition.Metric("edge_power_fault", "What is wrong.", ("fault", "since"))
 
 
@@ -70,3 +73,34 @@ def test_given_the_same_samples_in_any_order_when_written_then_the_text_is_the_s
     shuffled = random.sample(samples, len(samples))
 
     assert exposition.write(samples) == exposition.write(shuffled)
+
+
+def test_given_a_histogram_when_written_then_buckets_add_up_in_the_order_of_their_bounds():
+    samples = [
+        *TOOK.spread((2.5, 10, 300), (1, 0, 2, 4), 5000, step="b"),
+        *TOOK.spread((2.5, 10, 300), (0, 0, 0, 1), 400, step="a"),
+    ]
+
+    assert exposition.write(reversed(samples)).splitlines()[1:] == [
+        "# TYPE upgrade_step_duration_seconds histogram",
+        'upgrade_step_duration_seconds_bucket{step="a",le="2.5"} 0',
+        'upgrade_step_duration_seconds_bucket{step="a",le="10"} 0',
+        'upgrade_step_duration_seconds_bucket{step="a",le="300"} 0',
+        'upgrade_step_duration_seconds_bucket{step="a",le="+Inf"} 1',
+        'upgrade_step_duration_seconds_count{step="a"} 1',
+        'upgrade_step_duration_seconds_sum{step="a"} 400',
+        'upgrade_step_duration_seconds_bucket{step="b",le="2.5"} 1',
+        'upgrade_step_duration_seconds_bucket{step="b",le="10"} 1',
+        'upgrade_step_duration_seconds_bucket{step="b",le="300"} 3',
+        'upgrade_step_duration_seconds_bucket{step="b",le="+Inf"} 7',
+        'upgrade_step_duration_seconds_count{step="b"} 7',
+        'upgrade_step_duration_seconds_sum{step="b"} 5000',
+    ]
+    assert {sample.name for sample in samples} == set(TOOK.series)
+
+
+def test_given_a_kept_sample_of_a_histogram_when_made_again_then_it_is_the_same():
+    for sample in TOOK.spread((1,), (1, 2), 9, step="a"):
+        values = [value for _, value in sample.labels]
+
+        assert TOOK.again(sample.value, values, sample.suffix) == sample

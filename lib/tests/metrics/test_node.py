@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from edgecloud.metrics import exposition, node, site_upgrade
-from edgecloud.rollout import messages
+from edgecloud.rollout import chronicle, messages
 
 ALL = (*node.METRICS, *site_upgrade.METRICS)
 PAGE = pathlib.Path(__file__).parents[3] / "docs/reference/metrics.md"
@@ -17,6 +17,13 @@ PAGE = pathlib.Path(__file__).parents[3] / "docs/reference/metrics.md"
 def row(metric):
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"| `{metric.name}` | {labels} | {metric.kind} | {metric.help} |"
+
+
+def one_of(metric):
+    labels = dict.fromkeys(metric.labels, "x")
+    if metric.kind == exposition.HISTOGRAM:
+        return metric.spread((1, 60), (1, 0, 2), 200, **labels)
+    return [metric.at(1, **labels)]
 
 
 def section(who="edge-node"):
@@ -46,6 +53,13 @@ def test_given_any_status_of_a_node_when_looked_up_then_the_page_has_it(status):
     assert f"`{status}`" in section()
 
 
+def test_given_what_a_node_counts_when_looked_up_then_the_page_has_every_step_and_reason():
+    page = section()
+    words = {each.value for each in (*chronicle.TIMED, *chronicle.Cause)}
+
+    assert {word for word in words if f"`{word}`" not in page} == set()
+
+
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 def test_given_a_metric_when_named_then_it_follows_the_rules_of_prometheus(metric):
     assert re.fullmatch(r"(edge|upgrade)(_[a-z0-9]+)+", metric.name)
@@ -54,7 +68,7 @@ def test_given_a_metric_when_named_then_it_follows_the_rules_of_prometheus(metri
 
 
 def test_given_a_sample_of_each_when_written_then_promtool_where_it_is_has_no_complaint():
-    samples = [metric.at(1, **dict.fromkeys(metric.labels, "x")) for metric in ALL]
+    samples = [sample for metric in ALL for sample in one_of(metric)]
     text = exposition.write(samples)
     checker = shutil.which("promtool")
     command = (checker, "check", "metrics") if checker else ("cat", "/dev/null")

@@ -25,7 +25,7 @@ def known():
         if not line.startswith("#")
     }
     ours = (*node.METRICS, *site_upgrade.METRICS)
-    return captured | {metric.name for metric in ours}
+    return captured | {name for metric in ours for name in metric.series}
 
 
 def asked(expression):

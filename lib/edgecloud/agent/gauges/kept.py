@@ -48,7 +48,8 @@ class Kept:
     def put(self, name: str, mark: str, samples: Iterable[Sample]) -> None:
         """Keep an answer."""
         rows = [
-            [each.metric.name, each.value, [value for _, value in each.labels]] for each in samples
+            [each.metric.name, each.value, [value for _, value in each.labels], each.suffix]
+            for each in samples
         ]
         self._answers[name] = {"at": self._now, "mark": mark, "samples": rows, "problem": ""}
 
@@ -76,6 +77,5 @@ def _former(machine: host.Host) -> dict[str, Any]:
         return {}
 
 
-def _sample(name: str, value: float, labels: list[str]) -> Sample:
-    metric = _METRICS[name]
-    return metric.at(value, **dict(zip(metric.labels, labels, strict=True)))
+def _sample(name: str, value: float, labels: list[str], suffix: str) -> Sample:
+    return _METRICS[name].again(value, labels, suffix)

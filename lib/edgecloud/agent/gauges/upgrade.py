@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,8 +64,7 @@ def history(machine: host.Host, place: Settings) -> Iterator[Sample]:
     since = _since(entries)
     if since is not None:
         yield node.STATE_SINCE.at(since)
-    for step, seconds in _steps(entries).items():
-        yield node.STEP_TOOK.at(seconds, step=step)
+    yield from _counts(entries)
     links = [entry.link for entry in entries if entry.link]
     if links:
         yield node.RECORDS.at(links[-1].seq)
@@ -113,18 +111,22 @@ def _since(entries: list[journal.Entry]) -> int | None:
     return since
 
 
-def _steps(entries: list[journal.Entry]) -> dict[str, int]:
-    """Return how long the node last was in each state that has an effect of its own."""
-    from edgecloud.rollout import state
+def _counts(entries: list[journal.Entry]) -> Iterator[Sample]:
+    """Yield what the journal counted for good: times of steps, failures, ways back."""
+    from edgecloud.rollout import chronicle
 
-    found, since = dict[str, int](), 0
-    for before, after in itertools.pairwise(entries):
-        if after.node.state is before.node.state:
-            continue
-        if before.node.state in state.EFFECTS and since:
-            found[before.node.state.value] = max(0, after.at - since)
-        since = after.at
-    return found
+    known = next((entry.counts for entry in reversed(entries) if entry.counts), None)
+    if known is None:
+        return
+    for step, spread in known.took.items():
+        total_s = spread.total_s
+        yield from node.STEP_TOOK.spread(chronicle.BOUNDS_S, spread.counts, total_s, step=step)
+    for key, count in known.failed.items():
+        step, _, reason = key.partition("/")
+        yield node.FAILED.at(count, step=step, reason=reason)
+    for key, count in known.back.items():
+        kind, _, result = key.partition("/")
+        yield node.ROLLED_BACK.at(count, kind=kind, result=result)
 
 
 def counted(machine: host.Host, place: Settings) -> Iterator[Sample]:

@@ -72,7 +72,7 @@ def gather(
     found: dict[tuple[str, tuple[tuple[str, str], ...]], Sample] = {}
     for source in sources:
         for sample in _ask(machine, place, kept, source):
-            found.setdefault((sample.metric.name, sample.labels), sample)
+            found.setdefault((sample.name, sample.labels), sample)
     return list(found.values())
 
 
