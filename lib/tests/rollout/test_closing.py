@@ -101,3 +101,24 @@ def test_given_a_node_at_work_when_the_window_closes_then_its_order_stands_and_n
     assert closed.rollout.entries["a"] == before
     assert before.verb is Verb.GRANT
     assert closed.granted == ()
+
+
+def test_given_a_worker_that_falls_ill_when_the_window_has_closed_then_it_goes_back_at_once():
+    box = go_on(come_to(State.VALIDATING, SNAP, "kubernetes/1.35"), OPEN)
+
+    found = go_on(world.tick(box, CLOSED, healthy=False), CLOSED)
+
+    assert (found.node.state, found.running) == (State.ROLLED_BACK, "old")
+
+
+def test_given_a_voter_that_asks_to_go_back_when_no_window_is_open_then_it_waits_for_one():
+    scene = Scene(windows=WINDOW, offline={"grace": "9h"})
+    scene.all_wait(now=OPEN)
+    scene.say("a", Status.REGRESSED, reason="unhealthy in its soak")
+
+    closed = scene.decide(now=CLOSED)
+    waits = closed.rollout.entries["a"].verb
+    scene.decide(now=OPEN + 86400)
+
+    assert waits is not Verb.ROLL_BACK
+    assert scene.rollout.entries["a"].verb is Verb.ROLL_BACK
