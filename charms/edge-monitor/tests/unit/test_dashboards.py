@@ -95,6 +95,22 @@ def test_given_the_overview_when_read_then_power_heat_wear_and_versions_of_each_
         assert metric in text
 
 
+def test_given_the_upgrade_run_when_read_then_gates_failures_times_and_costs_are_there():
+    text = " ".join(expressions(PAGES["upgrade-run.json"]))
+
+    for metric in (
+        "upgrade_site_gate_status",
+        "upgrade_site_gate_blocked_seconds_total",
+        "upgrade_failures_total",
+        "upgrade_rollbacks_total",
+        "upgrade_step_duration_seconds_bucket",
+        "upgrade_download_bytes_total",
+        "upgrade_journal_fsync_longest_seconds",
+        "upgrade_energy_joules_total",
+    ):
+        assert metric in text
+
+
 def test_given_all_dashboards_when_packed_for_a_databag_then_they_are_small():
     from edgecloud.interfaces import published
 
