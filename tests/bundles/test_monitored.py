@@ -78,7 +78,7 @@ def test_given_a_machine_that_is_cut_off_when_looked_at_then_it_is_missed_and_he
     assert known(watched, 'ALERTS{alertname="Watchdog"}')
 
 
-def test_given_machines_without_a_forwarder_when_watched_then_they_are_seen_missed_and_seen_again(
+def test_given_machines_without_a_forwarder_when_watched_then_they_are_seen_and_missed_as_others(
     watched,
 ):
     monitor = watched.world.machines[watched.units["edge-monitor/0"].machine]
@@ -89,38 +89,28 @@ def test_given_machines_without_a_forwarder_when_watched_then_they_are_seen_miss
         labels["node"]: (labels["juju_unit"].split("/")[0], labels["instance"], up)
         for labels, up in known(watched, 'up{job="node"}')
     }
+    said = {unit.status.message for name, unit in watched.units.items() if "edge-node" in name}
+    let_in = "writer-" in monitor.host().read("/etc/edge-monitor/door.yml")
     watched.cut_peers(far.id)
     heard = known(watched, f'up{{job="node",node="{far.hostname}"}}')
     booted = known(watched, "node_boot_time_seconds")
     watched.heal_peers(far.id)
+    watched.set_config("edge-node", {"forwarder": "own"})
+    watched.settle()
+    delivered = known(watched, 'count by (node) (up{job="node"} == 1)')
 
     assert shown == {
         each.hostname: ("edge-node", f"{each.address}:19100", 1)
         for each in watched.world.machines.values()
     }
+    assert all(each.endswith("metrics without a buffer, by forwarder") for each in said)
+    assert not let_in
     assert [up for _, up in heard] == [0]
     assert {labels["node"] for labels, _ in booted} == set(shown) - {far.hostname}
-    assert len(known(watched, "node_boot_time_seconds")) == len(shown)
-    assert "writer-" not in monitor.host().read("/etc/edge-monitor/door.yml")
-    messages = [unit.status.message for name, unit in watched.units.items() if "edge-node" in name]
-    assert all(message.endswith("metrics without a buffer, by forwarder") for message in messages)
-
-
-def test_given_machines_that_are_scraped_when_each_delivers_again_then_nothing_is_there_twice(
-    watched,
-):
-    monitor = watched.world.machines[watched.units["edge-monitor/0"].machine].host()
-    for forwarder in ("none", "own"):
-        watched.set_config("edge-node", {"forwarder": forwarder})
-        watched.settle()
-
-    found = known(watched, 'count by (node) (up{job="node"} == 1)')
-    assert {count for _, count in found} == {1}
-    assert len(found) == 3
-    assert monitor.glob("/etc/edge-monitor/shown/*") == []
+    assert {labels["node"]: count for labels, count in delivered} == dict.fromkeys(shown, 1)
+    assert monitor.host().glob("/etc/edge-monitor/shown/*") == []
     for machine in watched.world.machines.values():
         assert machine.host().glob("/etc/edge-node/page/*") == []
-        assert machine.units["edge-forwarder.service"].active
 
 
 def test_given_a_supply_that_sags_when_the_page_is_rendered_then_it_says_which_and_what_to_do(

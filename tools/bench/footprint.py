@@ -46,8 +46,34 @@ class Cost:
     written_mb_per_minute: float
 
 
+def series_name(number: int) -> str:
+    """Return what a series of a page is called."""
+    return f"synth_{number % 40}_total"
+
+
+def series_labels(number: int) -> dict[str, str]:
+    """Return the labels of a series of a page."""
+    return {
+        "instance_of": f"a-unit/{number % 6}",
+        "code": str(number % 5),
+        "number": str(number),
+    }
+
+
+def series_value(number: int, now: int) -> int:
+    """Return what a series says: a quarter moves much, a quarter little, the rest not at all."""
+    if number % 4 == 0:
+        return now * (number + 7)
+    return now // 60 if number % 4 == 1 else number
+
+
+def _written(number: int) -> str:
+    pairs = ",".join(f'{key}="{text}"' for key, text in series_labels(number).items())
+    return f"{series_name(number)}{{{pairs}}}"
+
+
 class Page(socketserver.StreamRequestHandler):
-    """A thousand series: a quarter moves much, a quarter little, the rest not at all."""
+    """A thousand series."""
 
     def handle(self) -> None:
         """Answer one scrape."""
@@ -55,11 +81,8 @@ class Page(socketserver.StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         now = int(time.time())
-        lines = [
-            f'synth_{n % 40}_total{{instance_of="a-unit/{n % 6}",code="{n % 5}",number="{n}"}}'
-            f" {now * (n + 7) if n % 4 == 0 else now // 60 if n % 4 == 1 else n}"
-            for n in range(PER_TARGET if words else 0)
-        ]
+        count = PER_TARGET if words else 0
+        lines = [f"{_written(n)} {series_value(n, now)}" for n in range(count)]
         body = ("\n".join(lines) + "\n").encode()
         head = (
             f"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -74,12 +97,17 @@ def serve() -> None:
         server.serve_forever()
 
 
-def configuration(series: int) -> str:
-    """Return what all four scrape."""
+def configuration(series: int, job: str = "") -> str:
+    """Return what all four scrape.
+
+    Args:
+        series: how many there are.
+        job: what only ours understand in each job.
+    """
     count = series // PER_TARGET
     # Each target another path, so that its series are its own.
     jobs = "".join(
-        f"- {{job_name: synth{n}, metrics_path: /{n},"
+        f"- {{job_name: synth{n}, metrics_path: /{n}, {job}"
         f" static_configs: [{{targets: ['127.0.0.1:{EXPORTER_PORT}']}}]}}\n"
         for n in range(count)
     )
@@ -93,13 +121,16 @@ def commands(folder: pathlib.Path, series: int) -> dict[str, list[str]]:
     """Return the four, ours as the charm's own code would run them."""
     file = folder / "scrape.yml"
     file.write_text(configuration(series), encoding="utf-8")
+    ours = folder / "ours.yml"
+    # As edgecloud.telemetry.scrape has all of them scraped.
+    ours.write_text(configuration(series, f"scrape_align_interval: {INTERVAL_S}s,"))
     agent_file = folder / "agent.yml"
     sink = f"http://127.0.0.1:{SINK_PORT}/api/v1/write"
     agent_file.write_text(file.read_text() + f"remote_write: [{{url: '{sink}'}}]\n")
     web = "--web.listen-address=127.0.0.1"
     return {
-        "store": _words(_store(series), folder, file),
-        "collector": _words(_collector(sink), folder, file),
+        "store": words(store(series), folder, ours),
+        "collector": words(_collector(sink), folder, ours),
         "Prometheus server": [
             PROMETHEUS,
             f"--config.file={file}",
@@ -116,17 +147,18 @@ def commands(folder: pathlib.Path, series: int) -> dict[str, list[str]]:
     }
 
 
-def _store(series: int) -> daemons.Daemon:
+def store(series: int, interval_s: int = INTERVAL_S) -> daemons.Daemon:
+    """Return the store as the charm runs it for so many series."""
     sys.path.insert(0, str(CHARM))
     sizing: Any = importlib.import_module("sizing")
-    store: Any = importlib.import_module("store")
-    known = packages.options(_Here(), store.PROGRAM)
+    runs: Any = importlib.import_module("store")
+    known = packages.options(_Here(), runs.PROGRAM)
     wish = sizing.Wish(series=max(1000, series), interval_s=60, write_gb_per_day=2.0)
-    size, _ = sizing.fit(sizing.Machine(8192, 100_000), wish, flushes=store.flushes(known))
-    return store.daemon(
+    size, _ = sizing.fit(sizing.Machine(8192, 100_000), wish, flushes=runs.flushes(known))
+    return runs.daemon(
         size,
         known,
-        interval_s=INTERVAL_S,
+        interval_s=interval_s,
         retention_days=15,
         series=max(1000, series * 2),
         scrape_file="x",
@@ -138,9 +170,10 @@ def _collector(url: str) -> daemons.Daemon:
     return forwarder.daemon(forwarder.Forwarder((forwarder.Remote(url),), "x"), known)
 
 
-def _words(daemon: daemons.Daemon, folder: pathlib.Path, scrape: pathlib.Path) -> list[str]:
-    words = [word.replace("%d/scrape.yml", str(scrape)) for word in daemon.command]
-    return [word.replace("%S", str(folder)) for word in words]
+def words(daemon: daemons.Daemon, folder: pathlib.Path, scrape: pathlib.Path) -> list[str]:
+    """Return the command of a daemon that keeps its files in a folder."""
+    found = [word.replace("%d/scrape.yml", str(scrape)) for word in daemon.command]
+    return [word.replace("%S", str(folder)) for word in found]
 
 
 class _Here(hosts.LocalHost):

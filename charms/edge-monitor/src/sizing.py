@@ -1,13 +1,13 @@
 """Fit a store into a machine: memory, disk and what a flash card bears in a day. Pure.
 
-The figures are measured, not promised: docs/explanation/monitoring.md has the table, and
-tools/bench/footprint.py measures them anew.
+The figures are measured, not promised: docs/explanation/monitoring.md has the tables, and
+tools/bench/footprint.py and writes.py measure them anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MB = 2**20
 GB = 10**9
@@ -33,8 +33,11 @@ SPARE = 1.2
 GUARD_MB = 500
 """Free space at which the store takes nothing more; at none at all it would crash."""
 
-FLUSHES = ((5, 36.0), (60, 18.0), (300, 4.0))
-"""Seconds that samples stay in memory, and the bytes that each then costs the disk."""
+FLUSHES = (5, 120, 300)
+"""Seconds that samples may stay in memory. Older versions know no other than the first."""
+COSTS = ((5, 5.5), (2, 8.5), (1, 13.0))
+"""Scrapes that are written at once, and the bytes that each of their samples then costs the disk,
+merges included. All pages are looked at in the same second, so a flush holds whole scrapes."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +93,23 @@ def fit(machine: Machine, wish: Wish, *, flushes: Collection[int]) -> tuple[Size
     store = STORE_MB + _mb(wish.series * STORE_BYTES_PER_SERIES)
     samples = wish.series * DAY_S / wish.interval_s
     disk = _mb(samples * wish.retention_days * BYTES_PER_SAMPLE * SPARE)
-    able = [each for each in FLUSHES if each[0] in flushes] or [FLUSHES[0]]
-    affordable = [each for each in able if samples * each[1] / GB <= wish.write_gb_per_day]
-    flush, cost = (affordable or able[-1:])[0]
+    able = [each for each in FLUSHES if each in flushes] or [FLUSHES[0]]
+    affordable = [each for each in able if _written(wish, each) <= wish.write_gb_per_day]
+    flush = (affordable or able[-1:])[0]
     size = Size(
         cache_mb=cache,
         # Twice the mean: merges and wide queries have peaks.
         store_mb=2 * store,
         flush_s=flush,
         disk_mb=disk,
-        write_gb_per_day=round(samples * cost / GB, 2),
+        write_gb_per_day=round(_written(wish, flush), 2),
     )
     problems = [
         _memory_problem(machine, wish, store + wish.helpers_mb + _forwarder_mb(wish)),
         _disk_problem(machine, wish, disk),
     ]
     if not affordable:
-        problems.append(_write_problem(wish, size.write_gb_per_day))
+        problems.append(_write_problem(wish, able))
     return size, [problem for problem in problems if problem]
 
 
@@ -156,15 +159,31 @@ def _disk_problem(machine: Machine, wish: Wish, disk_mb: int) -> str:
     )
 
 
-def _write_problem(wish: Wish, written: float) -> str:
-    seconds = -(-int(wish.interval_s * written / wish.write_gb_per_day * 1.01 + 1) // 5) * 5
+def _written(wish: Wish, flush_s: int) -> float:
+    """Return the GB that are written in a day."""
+    scrapes = max(1, flush_s // wish.interval_s)
+    cost = next(cost for least, cost in COSTS if scrapes >= least)
+    return wish.series * DAY_S / wish.interval_s * cost / GB
+
+
+def _write_problem(wish: Wish, able: Collection[int]) -> str:
+    def least(changed: Wish) -> float:
+        return min(_written(changed, flush) for flush in able)
+
+    longer = (
+        seconds
+        for seconds in range(wish.interval_s // 5 * 5 + 5, LONGEST_INTERVAL_S + 1, 5)
+        if least(replace(wish, interval_s=seconds)) <= wish.write_gb_per_day
+    )
+    written = least(wish)
     fewer = int(wish.series * wish.write_gb_per_day / written * 0.99) // 1000 * 1000
-    if seconds <= LONGEST_INTERVAL_S:
+    seconds = next(longer, 0)
+    if seconds:
         remedy = f"set scrape-interval to {seconds}"
     else:
         remedy = f"set series to {fewer}" if fewer >= 1000 else "use a disk that bears more"
     return (
-        f"writes: {wish.series} series every {wish.interval_s} s write {written} GB a day,"
+        f"writes: {wish.series} series every {wish.interval_s} s write {written:.2f} GB a day,"
         f" write-budget is {wish.write_gb_per_day}: {remedy}"
     )
 

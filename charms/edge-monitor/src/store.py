@@ -21,9 +21,7 @@ STALE_INTERVALS = 3
 
 def flushes(known: Collection[str]) -> tuple[int, ...]:
     """Return the seconds between flushes that this version can be told."""
-    if FLUSH_OPTION in known:
-        return tuple(seconds for seconds, _ in FLUSHES)
-    return (FLUSHES[0][0],)
+    return FLUSHES if FLUSH_OPTION in known else FLUSHES[:1]
 
 
 def stale_s(interval_s: int) -> int:

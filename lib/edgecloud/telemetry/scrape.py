@@ -60,6 +60,10 @@ def config(
 ) -> str:
     """Return the configuration of a scraper; JSON, which is YAML too.
 
+    All pages are looked at in the same second, here and on every machine of a site whose clock is
+    right: what arrives together is written together, and a store writes a third of what samples
+    cost it that trickle in.
+
     Args:
         jobs: what to scrape.
         interval_s: how often.
@@ -71,7 +75,9 @@ def config(
             "scrape_timeout": f"{max(1, min(10, interval_s))}s",
             "external_labels": dict(labels or {}),
         },
-        "scrape_configs": [_written(job) for job in _unique(jobs)],
+        "scrape_configs": [
+            {**_written(job), "scrape_align_interval": f"{interval_s}s"} for job in _unique(jobs)
+        ],
     }
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 

@@ -94,6 +94,7 @@ def test_given_fields_that_could_do_harm_when_read_then_only_the_harmless_are_ta
         "job_name",
         "metrics_path",
         "scheme",
+        "scrape_align_interval",
         "static_configs",
         "metric_relabel_configs",
     }
@@ -159,6 +160,14 @@ JSON = strategies.recursive(
     ),
     max_leaves=10,
 )
+
+
+def test_given_jobs_when_written_then_all_are_scraped_in_the_same_second():
+    jobs = [scrape.Job("a", (("10.0.0.1:1", {}),)), scrape.Job("b", (("10.0.0.2:1", {}),))]
+
+    document = json.loads(scrape.config(jobs, interval_s=30))
+
+    assert {job["scrape_align_interval"] for job in document["scrape_configs"]} == {"30s"}
 
 
 @hypothesis.given(JSON)

@@ -1,13 +1,15 @@
 """A whole monitor: the gate as the upgrade controller asks it, alerts, tokens, and addresses."""
 
 import base64
+import json
 import pathlib
+import statistics
 import subprocess
 import time
 
 import pytest
 from gate_site import APP, INTERVAL_S, NODE, SOMETHING_BAD, Monitor
-from monitor_site import Exporter, Process, ask, metric, post, sequence, wait
+from monitor_site import Exporter, Process, ask, get, metric, post, sequence, wait
 
 import alerting
 import authority
@@ -183,6 +185,21 @@ def test_given_a_monitor_when_it_runs_then_arguments_hold_no_secret(monitor):
     assert not any(password in shown for password in secret)
 
 
+def scraped_at(job):
+    """How many seconds after a whole interval each scrape of a job was; negative if before."""
+    lines = get(f"{store.URL}/api/v1/export", **{"match[]": f'up{{job="{job}"}}'}).splitlines()
+    times = [at / 1000 for line in lines for at in json.loads(line)["timestamps"]]
+    return [(at + INTERVAL_S / 2) % INTERVAL_S - INTERVAL_S / 2 for at in times]
+
+
+def test_given_several_pages_when_scraped_then_all_are_looked_at_in_the_same_second(monitor):
+    for job in ("synth", "node"):
+        phases = wait(lambda job=job: (found := scraped_at(job))[2:] and found, timeout_s=60)
+
+        # One scrape may be late on a computer with much to do; most are not.
+        assert abs(statistics.median(phases)) < 1
+
+
 # --- what applications bring ---------------------------------------------------------------------
 
 
@@ -263,7 +280,7 @@ def test_given_a_store_that_is_killed_when_it_is_back_then_a_bounded_window_is_l
     lost = [number for number in range(min(kept), before + 1) if number not in kept]
     window = len(lost) * INTERVAL_S
     progress(f"store killed: {len(lost)} of {before} scrapes lost, a window of {window} s")
-    assert window <= sizing.FLUSHES[0][0] + 2 * INTERVAL_S
+    assert window <= sizing.FLUSHES[0] + 2 * INTERVAL_S
 
 
 def test_given_rules_that_nobody_evaluates_when_asked_then_silence_is_not_health(
