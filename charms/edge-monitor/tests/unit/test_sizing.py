@@ -10,7 +10,7 @@ import sizing
 from sizing import Machine, Wish, fit
 
 PI = Machine(memory_mb=4096, disk_mb=50_000)
-ANY = (5, 60, 300)
+ANY = sizing.FLUSHES
 
 
 def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it():
@@ -18,7 +18,7 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
 
     assert problems == []
     assert size == sizing.Size(
-        cache_mb=64, store_mb=214, flush_s=5, disk_mb=1521, write_gb_per_day=1.56
+        cache_mb=64, store_mb=214, flush_s=5, disk_mb=1521, write_gb_per_day=0.65
     )
 
 
@@ -59,7 +59,7 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
         (
             PI,
             Wish(interval_s=5),
-            "writes: 30000 series every 5 s write 2.07 GB a day, write-budget is 2.0:"
+            "writes: 30000 series every 5 s write 2.85 GB a day, write-budget is 2.0:"
             " set scrape-interval to 10",
         ),
     ],
@@ -71,7 +71,7 @@ def test_given_what_does_not_fit_when_fitted_then_the_arithmetic_and_a_way_out_a
 
 
 @pytest.mark.parametrize(
-    ("budget", "flush"), [(2.0, 5), (1.5, 60), (0.5, 300)], ids=["plenty", "less", "little"]
+    ("budget", "flush"), [(2.0, 5), (0.5, 120), (0.3, 300)], ids=["plenty", "less", "little"]
 )
 def test_given_a_write_budget_when_fitted_then_the_least_loss_that_keeps_it_is_chosen(
     budget, flush
@@ -80,13 +80,25 @@ def test_given_a_write_budget_when_fitted_then_the_least_loss_that_keeps_it_is_c
 
 
 def test_given_a_version_that_cannot_wait_when_over_budget_then_it_does_not_pretend_to():
-    size, problems = fit(PI, Wish(write_gb_per_day=1.0), flushes=(5,))
+    size, problems = fit(PI, Wish(write_gb_per_day=0.4), flushes=(5,))
 
     assert size.flush_s == 5
     assert problems == [
-        "writes: 30000 series every 60 s write 1.56 GB a day, write-budget is 1.0:"
-        " set scrape-interval to 95"
+        "writes: 30000 series every 60 s write 0.65 GB a day, write-budget is 0.4:"
+        " set scrape-interval to 100"
     ]
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "flush", "gb"),
+    [(60, 5, 0.65), (60, 120, 0.45), (60, 300, 0.24), (300, 300, 0.13)],
+)
+def test_given_a_flush_when_reckoned_then_each_scrape_that_it_holds_makes_the_others_cheaper(
+    interval_s, flush, gb
+):
+    size, _ = fit(PI, Wish(interval_s=interval_s, write_gb_per_day=9), flushes=(flush,))
+
+    assert size.write_gb_per_day == gb
 
 
 def test_given_a_forwarder_alone_when_fitted_then_only_its_buffer_takes_disk():
