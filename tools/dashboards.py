@@ -1,6 +1,6 @@
-"""Write the dashboards of edge-monitor as Grafana reads them, or check that they are current.
+"""Write the dashboards of charms as Grafana reads them, or check that they are current.
 
-Usage: ``python tools/dashboards.py [--check]``. What they show: the charm's folder dashboards.
+Usage: ``python tools/dashboards.py [--check]``. What they show: each charm's folder dashboards.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, cast
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "charms" / "edge-monitor" / "src" / "grafana_dashboards"
-SHOWN = ROOT / "charms" / "edge-monitor" / "dashboards"
+FOLDER = "src/grafana_dashboards"
+"""Of a charm."""
 SOURCE = {"type": "prometheus", "uid": "${prometheusds}"}
 """A name that the observability charms replace by the data source that is there."""
 COLUMNS = 24
@@ -64,8 +64,16 @@ class Dashboard:
     description: str
     version: int
     panels: tuple[Panel, ...]
+    charm: str
     variables: tuple[str, ...] = ("site",)
     every: str = "6h"
+    measured: str = "node_boot_time_seconds"
+    """A metric that each has of what there is to choose from."""
+
+
+def sources() -> list[pathlib.Path]:
+    """Return the files that describe a dashboard, of all charms."""
+    return sorted((ROOT / "charms").glob("*/dashboards/*.yaml"))
 
 
 def read(path: pathlib.Path) -> Dashboard:
@@ -73,7 +81,8 @@ def read(path: pathlib.Path) -> Dashboard:
     raw = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
     panels = tuple(_read_panel(panel) for panel in raw.pop("panels"))
     variables = tuple(raw.pop("variables"))
-    return Dashboard(f"{path.stem}.json", panels=panels, variables=variables, **raw)
+    charm = path.parents[1].name
+    return Dashboard(f"{path.stem}.json", panels=panels, charm=charm, variables=variables, **raw)
 
 
 def _read_panel(raw: dict[str, Any]) -> Panel:
@@ -91,7 +100,7 @@ def written(dashboard: Dashboard) -> str:
     """Return the text of a dashboard."""
     placed = zip(dashboard.panels, place(dashboard.panels), strict=True)
     document = {
-        "uid": hashlib.sha1(f"edge-monitor/{dashboard.file}".encode()).hexdigest(),
+        "uid": hashlib.sha1(f"{dashboard.charm}/{dashboard.file}".encode()).hexdigest(),
         "title": dashboard.title,
         "description": dashboard.description,
         "version": dashboard.version,
@@ -101,8 +110,8 @@ def written(dashboard: Dashboard) -> str:
         "graphTooltip": 1,
         "refresh": "1m",
         "time": {"from": f"now-{dashboard.every}", "to": "now"},
-        "templating": {"list": [_source_variable(), *map(_variable, dashboard.variables)]},
-        "annotations": {"list": [_annotation()]},
+        "templating": {"list": [_source_variable(), *_variables(dashboard)]},
+        "annotations": {"list": [_annotation()] if _SITE in dashboard.variables else []},
         "panels": [
             _panel(number, panel, spot) for number, (panel, spot) in enumerate(placed, start=1)
         ],
@@ -135,9 +144,18 @@ def _source_variable() -> dict[str, Any]:
     }
 
 
-def _variable(name: str) -> dict[str, Any]:
-    within = '{site=~"$site"}' if name != "site" else ""
-    query = f"label_values(node_boot_time_seconds{within}, {name})"
+_SITE = "site"
+
+
+def _variables(dashboard: Dashboard) -> list[dict[str, Any]]:
+    """Return what there is to choose from; nodes are those of the sites that are chosen."""
+    metric, names = dashboard.measured, dashboard.variables
+    within = f'{metric}{{site=~"$site"}}' if _SITE in names else metric
+    return [_variable(name, metric if name == _SITE else within) for name in names]
+
+
+def _variable(name: str, of: str) -> dict[str, Any]:
+    query = f"label_values({of}, {name})"
     return {
         "name": name,
         "label": name.capitalize(),
@@ -247,9 +265,9 @@ def _columns(panel: Panel) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str]) -> int:
     """Write every dashboard; with ``--check`` only say which are not current."""
     stale: list[str] = []
-    for shown in sorted(SHOWN.glob("*.yaml")):
+    for shown in sources():
         dashboard = read(shown)
-        path = FOLDER / dashboard.file
+        path = shown.parents[1] / FOLDER / dashboard.file
         text = written(dashboard)
         if "--check" not in arguments:
             path.parent.mkdir(exist_ok=True)

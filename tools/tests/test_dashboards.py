@@ -4,7 +4,7 @@ import pytest
 
 import dashboards
 
-SOURCES = sorted(dashboards.SHOWN.glob("*.yaml"))
+SOURCES = dashboards.sources()
 PLAIN = """\
 title: A page
 description: Of a test.
@@ -34,11 +34,12 @@ def test_given_the_repository_when_checked_then_every_dashboard_is_current():
 
 
 def test_given_a_change_when_checked_then_the_stale_file_is_named(monkeypatch, tmp_path, capsys):
-    folder = dashboards.ROOT / "charms" / "edge-monitor" / "none"
-    monkeypatch.setattr(dashboards, "FOLDER", folder)
+    monkeypatch.setattr(dashboards, "FOLDER", "none")
 
     assert dashboards.main(["--check"]) == 1
-    assert "site-overview.json is not current" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "charms/edge-monitor/none/site-overview.json is not current" in said
+    assert "charms/edge-lxd/none/lxd.json is not current" in said
 
 
 def test_given_a_page_when_written_then_the_source_and_its_variables_come_first(plain):

@@ -7,7 +7,7 @@ import threading
 import lxd_site
 import pytest
 
-import alert_rules
+import for_agent
 from edgecloud.lxd import (
     client,
     cluster,
@@ -90,9 +90,12 @@ def test_given_the_metrics_certificate_when_used_then_it_is_good_for_metrics_onl
         instances.every(client.Client(elsewhere))
 
 
-def test_given_an_instance_when_measured_then_there_is_what_alerts_ask_for(cloud, instance_on):
+def test_given_an_instance_when_measured_then_there_is_what_alerts_and_dashboard_ask_for(
+    cloud, instance_on
+):
     instance_on("watched", cloud.leader())
-    asked = set(re.findall(r"lxd_\w+", json.dumps(alert_rules.groups())))
+    brought = json.dumps([for_agent.groups(), for_agent.dashboards()])
+    asked = set(re.findall(r"lxd_\w+", brought))
 
     shown = set(
         re.findall(r"^lxd_\w+", measured(metrics_of(cloud, cloud.leader()), "watched"), re.M)

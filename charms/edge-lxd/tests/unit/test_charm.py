@@ -1,6 +1,7 @@
 """One unit and its machine: what the charm does in a hook, and what it says."""
 
 import dataclasses
+import json
 
 import pytest
 from conftest import books, report, said
@@ -8,7 +9,7 @@ from ops import testing
 
 from edgecloud import testing as relations
 from edgecloud.host import snap
-from edgecloud.interfaces import edge_component
+from edgecloud.interfaces import cos_agent, edge_component
 from edgecloud.lxd import images, profiles, server, storage
 from edgelab.pi import hardware
 
@@ -252,6 +253,8 @@ def test_given_an_agent_beside_it_when_reconciled_then_metrics_have_a_certificat
     assert "10.20.0.11:8444" in bag
     assert "/var/lib/edge-lxd/metrics-client.key" in bag
     assert key not in bag
+    (dashboard,) = map(cos_agent.unpack, json.loads(bag)["dashboards"])
+    assert json.loads(dashboard)["title"] == "Edge: LXD"
     config = server.get(pis.api(0)).config
     assert config["core.metrics_authentication"] == "true"
 

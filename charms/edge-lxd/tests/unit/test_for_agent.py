@@ -1,6 +1,7 @@
-"""Every alert that the charm brings fires and clears, by Prometheus' own tool."""
+"""What the charm brings for an agent: alerts that fire and clear, questions that can be asked."""
 
 import dataclasses
+import json
 import pathlib
 import re
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-import alert_rules
+import for_agent
 
 REPOSITORY = pathlib.Path(__file__).parents[4]
 FILE = REPOSITORY / "charms/edge-lxd/src/prometheus_alert_rules/lxd.rules"
@@ -56,9 +57,7 @@ STORIES = {
 
 
 def rules():
-    return {
-        one["alert"]: one for group in alert_rules.groups()["groups"] for one in group["rules"]
-    }
+    return {one["alert"]: one for group in for_agent.groups()["groups"] for one in group["rules"]}
 
 
 def tell(name, story, folder):
@@ -117,3 +116,66 @@ def test_given_the_page_of_alerts_when_compared_then_it_lists_the_charms_own():
     page = (REPOSITORY / "docs/reference/alerts.md").read_text()
 
     assert set(re.findall(r"^- `(EdgeLxd\w+)`,", page, re.MULTILINE)) == set(rules())
+
+
+MEASURED = {
+    "lxd_filesystem_avail_bytes",
+    "lxd_filesystem_size_bytes",
+    "lxd_memory_MemAvailable_bytes",
+    "lxd_memory_MemTotal_bytes",
+}
+"""What a real LXD is tested to have of it: tests/machines/edge_lxd."""
+
+# --- the dashboard ---------------------------------------------------------------------------
+
+
+def page():
+    (text,) = for_agent.dashboards()
+    return json.loads(text)
+
+
+def expressions():
+    return [target["expr"] for panel in page()["panels"] for target in panel["targets"]]
+
+
+def parsed(questions, folder):
+    """Return what promtool says of questions, as Prometheus itself reads them."""
+    plain = [
+        re.sub(r"\$__rate_interval", "5m", re.sub(r'"\$\w+"', '".*"', each)) for each in questions
+    ]
+    rules = [{"record": f"question:{at}", "expr": each} for at, each in enumerate(plain)]
+    file = folder / "questions.rules"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "questions", "rules": rules}]}))
+    command = (PROMTOOL, "check", "rules", str(file))
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_given_the_dashboard_when_its_questions_are_parsed_then_prometheus_understands_them(
+    tmp_path,
+):
+    ran = parsed(expressions(), tmp_path)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert parsed([*expressions(), "sum by (member) ("], tmp_path).returncode == 1
+
+
+def test_given_the_dashboard_when_it_asks_then_only_for_what_lxd_was_seen_to_measure():
+    asked = set(re.findall(r"lxd_\w+", json.dumps(page())))
+
+    assert asked == MEASURED
+
+
+def test_given_the_dashboard_when_filtered_then_every_question_minds_the_member():
+    assert [each for each in expressions() if 'member=~"$member"' not in each] == []
+
+
+def test_given_the_dashboard_when_read_then_it_follows_the_conventions_of_those_who_take_it():
+    found = page()
+
+    assert re.fullmatch(r"[0-9a-f]{40}", found["uid"])
+    assert [each["name"] for each in found["templating"]["list"]] == ["prometheusds", "member"]
+    sources = re.findall(r'"type": "prometheus", "uid": ("[^"]+")', json.dumps(found))
+    assert set(sources) == {'"${prometheusds}"'}
+    used = set(re.findall(r"\$\{?(\w+)", " ".join(expressions()))) - {"__rate_interval"}
+    assert used == {"member"}
+    assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])
