@@ -30,6 +30,7 @@ class SiteOptions:
     max_unavailable: str = ""
     per_domain: int = 0
     require_windows: bool = False
+    daily_mib: int = 0
 
     def __post_init__(self) -> None:
         problems = list[str]()
@@ -39,6 +40,8 @@ class SiteOptions:
             schema.share(self.max_unavailable, "max-unavailable", problems)
         if self.per_domain < 0:
             problems.append("per-domain: must not be negative")
+        if self.daily_mib < 0:
+            problems.append("daily-mib: must not be negative")
         if problems:
             raise OptionError(problems)
 
@@ -71,4 +74,6 @@ def limit_problems(
         found.append(f"limits.per-domain: this site allows {options.per_domain}")
     if options.require_windows and accepted.windows == plan.ALWAYS:
         found.append("windows: this site wants maintenance windows")
+    if options.daily_mib and not 0 < asked.daily_mib <= options.daily_mib:
+        found.append(f"limits.daily-mib: this site allows {options.daily_mib}, and wants it said")
     return found

@@ -69,6 +69,8 @@ def accept(
         entries={},
         epoch=current.epoch if current else 1,
         serial=current.serial if current else 0,
+        day=current.day if current else 0,
+        day_mib=current.day_mib if current else 0,
     )
     names = route.selected(accepted, members)
     entries = {name: ledger.Entry(step=listen.next_step(blank, name, 0)) for name in names}

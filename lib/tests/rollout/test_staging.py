@@ -127,6 +127,20 @@ def test_given_a_node_that_fails_while_it_fetches_when_decided_then_it_holds_nob
     assert found.rollout.entries["b"].verb is Verb.PREPARE
 
 
+def test_given_a_plan_after_another_when_it_begins_on_the_same_day_then_that_day_goes_on():
+    found = scene(**{"daily-mib": 250})
+    ended = replace(found.rollout, phase=ledger.Phase.HELD)
+    again = sites.make(
+        generation=2, targets=cases.SIZED, canary=ALL_AT_ONCE, limits={"daily-mib": 250}
+    )
+
+    found.rollout, found.accepted = intent.accept(again, WORKERS, 0, current=ended), again
+    found.decide()
+
+    assert told(found) == []
+    assert found.rollout.day_mib == 200
+
+
 def test_given_a_retry_when_told_again_then_its_bytes_count_again():
     found = scene(**{"daily-mib": 1000})
     before = found.rollout.day_mib

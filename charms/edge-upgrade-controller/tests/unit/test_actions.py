@@ -414,6 +414,26 @@ def test_given_the_only_canary_when_released_then_the_status_says_what_to_do(sit
     assert "no canary is left: abort it" in site.status.message
 
 
+def test_given_a_budget_for_the_day_when_it_is_used_up_then_the_status_says_so_and_days_pass(site):
+    releases = {"1.35": {"revision": {"arm64": 135}, "mib": {"arm64": 100}}}
+    site.start(
+        targets={"kubernetes": {"to": "1.35", "releases": releases}},
+        canary={"name": "canary", "size": 2, "soak": "60s"},
+        limits={"daily-mib": 100},
+    )
+    evening = site.rounds(8).act("status")["status"]
+    upgraded = [name for name, each in site.actors.items() if each.version == "1.35.1"]
+
+    days = 0
+    while site.rollout.phase is not Phase.COMPLETED and days < 9:
+        site.round(24 * 3600).rounds(8)
+        days += 1
+
+    assert "waits: stages later: 100 MiB are more than 0 of 100 left for today" in evening
+    assert len(upgraded) == 1
+    assert (site.versions(), days) == ({"1.35.1"}, len(site.actors) - 1)
+
+
 def test_given_a_node_that_waits_when_asked_then_the_status_says_for_what(site):
     site.actors["pi-0"].vetoed = True
     site.start()

@@ -150,7 +150,30 @@ def test_given_a_wider_plan_than_the_site_allows_when_read_then_it_is_refused(si
 
 
 @pytest.mark.parametrize(
-    "config", [{"start-plans": "maybe"}, {"max-unavailable": "many"}, {"per-domain": -1}], ids=str
+    ("asked", "is_refused"), [({}, True), ({"daily-mib": 501}, True), ({"daily-mib": 500}, False)]
+)
+def test_given_a_link_paid_by_the_byte_when_a_plan_is_read_then_it_must_keep_to_the_site(
+    site, asked, is_refused
+):
+    site.config = {"daily-mib": 500}
+    releases = {"1.35": {"revision": {"arm64": 135}, "mib": {"arm64": 100}}}
+    site.offer(limits=asked, targets={"kubernetes": {"to": "1.35", "releases": releases}})
+
+    site.event("config_changed")
+
+    told = "limits.daily-mib: this site allows 500, and wants it said"
+    assert (told in site.status.message) is is_refused
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"start-plans": "maybe"},
+        {"max-unavailable": "many"},
+        {"per-domain": -1},
+        {"daily-mib": -1},
+    ],
+    ids=str,
 )
 def test_given_a_wrong_option_when_read_then_it_is_blocked(site, config):
     site.config = config
