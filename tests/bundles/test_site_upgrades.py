@@ -1,9 +1,13 @@
 """Sites that upgrade themselves, from the plan to the kubelet, by real charms and real agents."""
 
+import json
+
 import agent_site
 import pytest
 import sites
+import yaml
 
+from edgecloud.host import kubectl
 from edgecloud.rollout import ledger
 
 
@@ -98,3 +102,35 @@ def test_given_a_node_that_an_operator_cordoned_when_upgraded_then_it_waits_for_
 
     assert untouched == ("waiting", True, "v1.35.2")
     assert set(site.versions().values()) == {"v1.36.2"}
+
+
+def test_given_a_budget_that_allows_nothing_when_the_plan_is_rehearsed_then_who_it_holds_is_named(
+    make_site,
+):
+    site = make_site(seed=0)
+    labels = {"app": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}}
+    for kind, version, spec in (
+        ("Deployment", "apps/v1", {"replicas": 3, "template": pod}),
+        ("PodDisruptionBudget", "policy/v1", {"minAvailable": 3}),
+    ):
+        about = {"name": "web", "namespace": "default"}
+        said = {"apiVersion": version, "kind": kind, "metadata": about}
+        text = json.dumps({**said, "spec": {"selector": {"matchLabels": labels}, **spec}})
+        host = next(iter(site.world.machines.values())).host()
+        host.run((kubectl.KUBECTL, "apply", "-f", "-"), timeout_s=60, stdin=text)
+    site.advance(agent_site.HOUR_S + 600)
+    where = {
+        item["spec"]["nodeName"]
+        for item in site.cluster().kind("pods").values()
+        if item["metadata"].get("labels") == labels
+    }
+
+    written = yaml.safe_dump(site.document())
+    run = site.run(f"{agent_site.CONTROL}/leader", "rehearse", {"plan": written})
+
+    lines = run.results["report"].splitlines()
+    found = {line.split()[4].rstrip(",") for line in lines if line.startswith("would not drain")}
+    assert where
+    assert found == where
+    assert all(line.endswith("default/web") for line in lines if line.startswith("would not"))

@@ -151,6 +151,7 @@ class EdgeNodeCharm(ops.CharmBase):
                 clock=hardware.is_clock_trusted(self._host, settings),
                 foreign=hardware.foreign(self._host) or None,
                 cluster=known.view,
+                budgets=known.budgets,
             )
         )
 

@@ -118,6 +118,16 @@ class Knowledge:
         return cluster_sight.to_publish(seen, self._controller.said().cluster, self.host.now())
 
     @functools.cached_property
+    def budgets(self) -> node_upgrade.BudgetView | None:
+        """Whose pods disruption budgets hold, as seen from a control plane now and then."""
+        if not self.is_control_plane or self.kubernetes is None:
+            return None
+        import budget_sight  # Only a control plane of a site with a controller pays for it.
+
+        kubeconfig = agent_settings.read(self.host).kubeconfig
+        return budget_sight.look(self.host, kubeconfig, self._controller.said().budgets)
+
+    @functools.cached_property
     def waits_for(self) -> str:
         """What has to come before the agent is told of the order; empty if nothing."""
         published = self.published

@@ -36,6 +36,8 @@ class Context:
     members: inventory.Inventory
     params: Mapping[str, Any]
     facts: site_status.Facts
+    budgets: dict[str, tuple[str, ...]] | None = None
+    """For each node the disruption budgets that hold its pods; None if nobody looked."""
     has_monitor: bool = False
     now: int = 0
 
@@ -129,7 +131,7 @@ def _rehearse(context: Context) -> Outcome:
     if problems:
         raise ActionError("; ".join(problems))
     seed = int(context.params.get("seed", accepted.rehearsal.seed))
-    report = rehearsal.rehearse(accepted, members, context.now, seed=seed)
+    report = rehearsal.rehearse(accepted, members, context.now, seed=seed, budgets=context.budgets)
     results = {
         "verdict": report.verdict or "nothing speaks against it",
         "report": "\n".join(list(text.lines(report))[1:-1]),
@@ -137,7 +139,10 @@ def _rehearse(context: Context) -> Outcome:
         "rehearsal-digest": report.digest,
     }
     if context.params["save"]:
-        results |= {"inventory": saved.write(members), "plan": plan.canonical(accepted)}
+        results |= {
+            "inventory": saved.write(members, context.budgets),
+            "plan": plan.canonical(accepted),
+        }
     of, now = report.of, context.now
     record = site_books.Rehearsed(
         of.plan, of.members, of.seed, of.core, report.digest, report.verdict, now

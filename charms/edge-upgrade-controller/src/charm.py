@@ -202,6 +202,7 @@ class EdgeUpgradeControllerCharm(ops.CharmBase):
             members=self._members,
             params=event.params,
             facts=self._facts,
+            budgets=sighting.budgets(self._reports, self._now),
             has_monitor=self._gate.related,
             now=self._now,
         )

@@ -11,6 +11,8 @@ from edgecloud.rollout import inventory, ledger, skew
 
 FRESH_S = 600
 """For how long a control plane's view of its cluster counts."""
+BUDGETS_FRESH_S = 7200
+"""The same for disruption budgets, at which control planes look once an hour."""
 CLOCK_SLACK_S = 120
 
 Reports = Mapping[str, node_upgrade.NodeReport]
@@ -91,6 +93,19 @@ def freshest(
     ]
     newest = max(views, key=lambda view: view.at, default=None)
     return newest if newest and abs(now - newest.at) <= FRESH_S else None
+
+
+def budgets(reports: Reports, now: int) -> dict[str, tuple[str, ...]] | None:
+    """Return which disruption budgets hold the pods of each node; None if nobody lately looked."""
+    views = [
+        each.budgets
+        for each in named(reports).values()
+        if each.budgets and each.machine and each.machine.role == skew.CONTROL_PLANE
+    ]
+    newest = max(views, key=lambda view: view.at, default=None)
+    if newest is None or abs(now - newest.at) > BUDGETS_FRESH_S:
+        return None
+    return {each.node: each.budgets for each in newest.blocked}
 
 
 def is_clock_trusted(

@@ -64,6 +64,24 @@ class ClusterView:
     """The voter that leads the datastore."""
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Blocked:
+    """A node that could not be drained, and the disruption budgets that let no pod of it go."""
+
+    node: str = ""
+    budgets: tuple[str, ...] = ()
+    """Each as ``namespace/name``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetView:
+    """What a control plane sees of disruption budgets, whether or not a plan is live."""
+
+    at: int = 0
+    """When it looked, in seconds since 1970 UTC."""
+    blocked: tuple[Blocked, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class NodeReport:
     """Unit databag of an edge-node: what its machine is, and where its upgrade stands."""
@@ -97,6 +115,8 @@ class NodeReport:
     clock: bool | None = None
     """Whether its clock can be trusted."""
     cluster: ClusterView | None = None
+    budgets: BudgetView | None = None
+    """On a control plane: which nodes' pods could not go. For people, and for rehearsals."""
     slips: bool | None = None
     """Whether it reads its order from its slip; else it looks for it in the databag."""
 

@@ -12,7 +12,7 @@ import json
 import pathlib
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from edgecloud.rollout import forecast, inventory, ledger, outlook, plan, route
@@ -88,7 +88,8 @@ class Report:
     """What comes over the uplink if every node fetches for itself; None if the plan says none."""
     given_up: int
     """The runs in which an operator had to release a node."""
-    budgets: dict[str, tuple[str, ...]]
+    budgets: dict[str, tuple[str, ...]] | None
+    """By node; None if nobody looked."""
     no_way_back: tuple[str, ...]
     risks: tuple[str, ...]
     runs: dict[str, int] = field(default_factory=dict[str, int])
@@ -117,7 +118,8 @@ def rehearse(
         start: when it would be started.
         seed: of everything that is drawn.
         bounds: how many runs; a few seconds' worth if not given.
-        budgets: for each node the disruption budgets that would not let a pod go now.
+        budgets: for each node the disruption budgets that would not let a pod go now; None if
+            nobody looked.
     """
     premise = simulation.Premise(members, accepted, start)
     bounds, draw = bounds or Bounds.short(len(members)), random.Random(seed)
@@ -130,7 +132,7 @@ def rehearse(
     ]
     counts = {"clean": len(clean), "single": len(single), "double": len(pairs)}
     subject = Subject(accepted.digest, inventory.digest(members), start, seed, core())
-    report = _report(premise, subject, clean, faulty, budgets or {})
+    report = _report(premise, subject, clean, faulty, budgets)
     kinds, tried = faults.kinds(known), faults.kinds(single)
     report = replace(report, runs=counts, faults=len(known), kinds=kinds, kinds_tried=tried)
     return replace(report, digest=_digest(report))
@@ -150,7 +152,7 @@ def _report(
     subject: Subject,
     clean: Sequence[Outcome],
     faulty: Faulty,
-    budgets: dict[str, tuple[str, ...]],
+    budgets: dict[str, tuple[str, ...]] | None,
 ) -> Report:
     accepted, members = premise.accepted, premise.members
     every = [((), each) for each in clean] + list(faulty)
@@ -171,10 +173,16 @@ def _report(
         approvals=max(each.approvals for each in clean),
         mib=forecast.download_mib(accepted, members, clean[0].staged),
         given_up=sum(bool(each.released) for _, each in faulty),
-        budgets={name: found for name, found in sorted(budgets.items()) if name in chosen},
+        budgets=None if budgets is None else _held(budgets, chosen),
         no_way_back=tuple(outlook.no_ways_back(accepted, chosen, steps)),
         risks=tuple(outlook.risks(accepted, chosen, steps)),
     )
+
+
+def _held(
+    budgets: dict[str, tuple[str, ...]], chosen: Container[str]
+) -> dict[str, tuple[str, ...]]:
+    return {name: found for name, found in sorted(budgets.items()) if name in chosen}
 
 
 def _named(struck: Sequence[faults.Fault]) -> str:

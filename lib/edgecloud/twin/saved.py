@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from edgecloud.rollout import inventory
@@ -21,13 +21,15 @@ class Saved:
     """A site."""
 
     members: inventory.Inventory
-    budgets: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """For each node the disruption budgets that would not let one of its pods go."""
+    budgets: dict[str, tuple[str, ...]] | None = None
+    """For each node the disruption budgets that would not let one of its pods go; None if nobody
+    looked."""
 
 
-def write(members: inventory.Inventory) -> str:
+def write(members: inventory.Inventory, budgets: dict[str, tuple[str, ...]] | None = None) -> str:
     """Return the text that :func:`read` reads."""
-    return json.dumps({"members": inventory.write(members)}, indent=1)
+    site: dict[str, Any] = {"members": inventory.write(members)}
+    return json.dumps(site if budgets is None else {**site, "budgets": budgets}, indent=1)
 
 
 def read(text: str) -> Saved:
@@ -41,14 +43,13 @@ def read(text: str) -> Saved:
     site = cast("dict[str, Any]", document)
     problems = [f"{key}: unknown field" for key in site if key not in ("members", "budgets")]
     problems += _member_problems(site.get("members"))
-    budgets = site.get("budgets", {})
-    if not _is_lists_of_texts(budgets):
+    budgets = site.get("budgets")
+    if budgets is not None and not _is_lists_of_texts(budgets):
         problems.append("budgets: must be lists of names by the name of a node")
     if problems:
         raise SavedError("; ".join(problems))
-    return Saved(
-        inventory.read(site["members"]), {name: tuple(found) for name, found in budgets.items()}
-    )
+    looked = None if budgets is None else {name: tuple(held) for name, held in budgets.items()}
+    return Saved(inventory.read(site["members"]), looked)
 
 
 def _member_problems(members: Any) -> list[str]:

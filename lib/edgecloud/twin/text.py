@@ -36,7 +36,9 @@ def lines(report: rehearsal.Report) -> Iterator[str]:
         yield f"needs approve: {report.approvals} times"
     size = "the plan names no sizes" if report.mib is None else f"{report.mib} MiB"
     yield f"over the uplink: {size}"
-    for node, budgets in report.budgets.items():
+    if report.budgets is None:
+        yield "would not drain now: unknown, nobody told of disruption budgets"
+    for node, budgets in (report.budgets or {}).items():
         yield f"would not drain now: {node}, because of {', '.join(budgets)}"
     yield from (f"no way back: {each}" for each in report.no_way_back)
     yield from (f"risk: {each}" for each in report.risks if each not in report.no_way_back)

@@ -25,16 +25,25 @@ def drain(process: Process, cluster: Cluster, node: KubeNode, options: dict[str,
     return _evict_all(process, cluster, node, _timeout(options), keeps_budgets=keeps_budgets)
 
 
-def allowed_disruptions(cluster: Cluster, budget: Object) -> int:
-    """Return how many pods of a disruption budget may be evicted now."""
-    spec = budget["spec"]
-    wanted = spec.get("selector", {}).get("matchLabels", {})
+def budget_status(cluster: Cluster, budget: Object) -> Object:
+    """Return what the controller of disruption budgets writes into one."""
+    allowed = allowed_disruptions(cluster, budget)
+    return {"disruptionsAllowed": allowed, "expectedPods": len(_protected(cluster, budget))}
+
+
+def _protected(cluster: Cluster, budget: Object) -> list[Object]:
+    wanted = budget["spec"].get("selector", {}).get("matchLabels", {})
     space = budget["metadata"].get("namespace", "default")
-    pods = [
+    return [
         pod
         for pod in cluster.kind("pods").values()
         if _covers(wanted, pod) and pod["metadata"].get("namespace") == space
     ]
+
+
+def allowed_disruptions(cluster: Cluster, budget: Object) -> int:
+    """Return how many pods of a disruption budget may be evicted now."""
+    spec, pods = budget["spec"], _protected(cluster, budget)
     healthy = sum(
         kube_pods.is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in pods
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgelab.pi import kube_api, kube_render, kube_request, kube_seed, sealing
+from edgelab.pi import kube_api, kube_drain, kube_render, kube_request, kube_seed, sealing
 from edgelab.pi.cluster import KubeNode, Object
 from edgelab.pi.kube_request import Request
 
@@ -60,9 +60,11 @@ def find(request: Request, plural: str) -> list[Object]:
                 "Error from server (InternalError): Internal error occurred: no matching prefix"
                 " found"
             )
-        found = [
-            kube_render.stored(plural, item) for item in items if _in_space(request, plural, item)
-        ]
+        there = [item for item in items if _in_space(request, plural, item)]
+        found = [kube_render.stored(plural, item) for item in there]
+        if plural == "poddisruptionbudgets":
+            for shown, item in zip(found, there, strict=True):
+                shown["status"] = kube_drain.budget_status(request.cluster, item)
     else:
         request.process.fail(f'error: the server doesn\'t have a resource type "{plural}"')
     return [item for item in found if _selected(item, request.options)]

@@ -8,6 +8,8 @@ from ops import testing
 
 from edgecloud.interfaces import node_upgrade
 from edgecloud.interfaces.node_upgrade import (
+    Blocked,
+    BudgetView,
     ClusterView,
     Label,
     Machine,
@@ -121,6 +123,14 @@ ORDERS_WIRE = {
 }
 
 READER = dataclasses.replace(REPORT, slips=True)
+SEER = dataclasses.replace(
+    READER, budgets=BudgetView(at=90, blocked=(Blocked("pi-2", ("default/web",)),))
+)
+SEER_WIRE = {
+    **REPORT_WIRE,
+    "slips": True,
+    "budgets": {"at": 90, "blocked": [{"node": "pi-2", "budgets": ["default/web"]}]},
+}
 SLIPS = Orders(
     schema=1,
     digest=DIGEST,
@@ -154,6 +164,7 @@ VECTORS = {
         NodeReport(schema=2, node="pi-1"),
     ),
     "report v2": (NodeReport, wire({**REPORT_WIRE, "slips": True}), READER),
+    "report v3": (NodeReport, wire(SEER_WIRE), SEER),
     "empty orders": (Orders, {}, Orders()),
     "orders v1": (Orders, wire(ORDERS_WIRE), ORDERS),
     "orders v2": (Orders, wire(SLIPS_WIRE), SLIPS),

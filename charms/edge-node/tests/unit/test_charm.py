@@ -12,6 +12,8 @@ from edgecloud.rollout import messages, state
 from edgelab import pi
 
 SYSTEMCTL = "/usr/bin/systemctl"
+ADMIN = "/var/snap/microk8s/current/credentials/client.config"
+INSTALL = ("/usr/bin/snap", "install", "microk8s", "--classic", "--channel=1.35/stable")
 VOTER = dataclasses.replace(MEMBER, role="control-plane", voter=True)
 
 
@@ -132,6 +134,34 @@ def test_given_a_disturbed_node_when_published_then_it_says_what_it_does(
     node.runs(WORKER).reports(status, state=state).event()
 
     assert node.controller.local_unit_data.get("doing") == doing
+
+
+def test_given_a_control_plane_at_rest_when_published_then_it_tells_of_budgets_once_an_hour(node):
+    node.host.run(INSTALL, timeout_s=900)
+    node.world.clock.advance(120)
+    node.world.tick()
+    node.runs(dataclasses.replace(PLANE, kubeconfig=ADMIN)).reports("idle").event()
+    first = node.said.budgets
+
+    node.world.clock.advance(3000)
+    node.event()
+    soon = node.said.budgets
+    node.world.clock.advance(700)
+    node.event()
+
+    assert first.blocked == ()
+    assert soon == first
+    assert node.said.budgets.at == first.at + 3700
+    assert node.said.cluster is None  # That is for a plan, and there is none.
+
+
+@pytest.mark.parametrize("component", [WORKER, None], ids=["a worker", "no Kubernetes"])
+def test_given_no_control_plane_when_published_then_nobody_asks_for_budgets(node, component):
+    lxd = edge_component.Component(kind="lxd", node="pi-0", role="member")
+    node.runs(component or lxd).reports("idle").event()
+
+    assert node.said.node == "pi-0"
+    assert node.said.budgets is None
 
 
 def test_given_the_same_facts_when_run_again_then_the_controller_is_not_woken(node):

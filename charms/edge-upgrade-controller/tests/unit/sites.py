@@ -130,6 +130,7 @@ class Site:
         self.view = True
         self.foreign = None
         self.slips = True
+        self.budgets = None
         self.doing = {}
         self.peers = testing.PeerRelation("coordinators")
         self.nodes = testing.Relation("nodes", remote_app_name="edge-node")
@@ -154,7 +155,7 @@ class Site:
     def said(self, actor):
         said = actor.says()
         if actor.machine.role == "control-plane" and self.view and actor.heard:
-            said = dataclasses.replace(said, cluster=self.seen())
+            said = dataclasses.replace(said, cluster=self.seen(), budgets=self.budgets)
         if actor.name in self.doing:
             said = dataclasses.replace(said, status="disrupted", doing=self.doing[actor.name])
         return dataclasses.replace(said, foreign=self.foreign, slips=self.slips)

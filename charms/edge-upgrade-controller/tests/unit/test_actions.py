@@ -6,6 +6,7 @@ import json
 import pytest
 from ops import testing
 
+from edgecloud.interfaces.node_upgrade import Blocked, BudgetView
 from edgecloud.rollout import ledger, plan
 from edgecloud.twin import rehearsal, saved
 
@@ -192,10 +193,27 @@ def test_given_a_saved_rehearsal_when_run_elsewhere_then_it_comes_to_the_same(si
     site.offer(**REHEARSED)
     found = site.act("rehearse", save=True)
 
-    members = saved.read(found["inventory"]).members
-    again = rehearsal.rehearse(plan.parse(found["plan"]), members, site.now, seed=3)
+    kept = saved.read(found["inventory"])
+    again = rehearsal.rehearse(
+        plan.parse(found["plan"]), kept.members, site.now, seed=3, budgets=kept.budgets
+    )
 
     assert again.digest == found["rehearsal-digest"]
+
+
+@pytest.mark.usefixtures("few_runs")
+def test_given_budgets_that_control_planes_tell_of_when_rehearsed_then_who_cannot_drain_is_named(
+    site,
+):
+    site.offer()
+    before = site.act("rehearse")["report"]
+    site.budgets = BudgetView(site.now - 60, (Blocked("pi-1", ("default/web",)),))
+
+    found = site.act("rehearse", save=True)
+
+    assert "would not drain now: unknown" in before
+    assert "would not drain now: pi-1, because of default/web" in found["report"]
+    assert saved.read(found["inventory"]).budgets == {"pi-1": ("default/web",)}
 
 
 @pytest.mark.usefixtures("few_runs")

@@ -8,7 +8,14 @@ import sites
 import books
 import coordination
 import sighting
-from edgecloud.interfaces.node_upgrade import ClusterView, Machine, Missing, NodeReport
+from edgecloud.interfaces.node_upgrade import (
+    Blocked,
+    BudgetView,
+    ClusterView,
+    Machine,
+    Missing,
+    NodeReport,
+)
 from edgecloud.rollout import inventory, state
 
 NOW = sites.START
@@ -90,6 +97,30 @@ def test_given_a_worker_with_a_view_when_looked_at_then_it_is_not_believed():
     said = {"pi-0": report("pi-0", machine=worker, cluster=ClusterView(at=NOW))}
 
     assert sighting.freshest(said, NOW) is None
+
+
+def holding(at, *nodes):
+    return BudgetView(at, tuple(Blocked(name, ("default/web",)) for name in nodes))
+
+
+def test_given_several_looks_at_budgets_when_asked_then_the_newest_of_a_control_plane_counts():
+    worker = Machine("worker", version="1.34.2")
+    reports = {
+        "a/0": report("pi-0", budgets=holding(NOW - 600, "pi-1")),
+        "a/1": report("pi-1", budgets=holding(NOW - 60, "pi-2")),
+        "b/0": report("pi-2", machine=worker, budgets=holding(NOW)),
+    }
+
+    assert sighting.budgets(reports, NOW) == {"pi-2": ("default/web",)}
+
+
+@pytest.mark.parametrize("view", [None, holding(NOW - sighting.BUDGETS_FRESH_S - 1)])
+def test_given_no_late_look_at_budgets_when_asked_then_nothing_is_known(view):
+    assert sighting.budgets({"a/0": report("pi-0", budgets=view)}, NOW) is None
+
+
+def test_given_a_look_that_found_none_when_asked_then_that_is_known():
+    assert sighting.budgets({"a/0": report("pi-0", budgets=holding(NOW))}, NOW) == {}
 
 
 @pytest.mark.parametrize(
