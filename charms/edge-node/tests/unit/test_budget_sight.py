@@ -10,6 +10,7 @@ from edgecloud.interfaces.node_upgrade import Blocked, BudgetView
 from edgelab import pi
 
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
+NOT_IN = "NotIn"  # codespell:ignore
 ON_PI_0 = (Blocked("pi-0", ("default/web",)),)
 
 
@@ -96,8 +97,8 @@ def test_given_a_cluster_that_does_not_answer_when_looked_at_then_the_last_look_
         ({"matchLabels": {"app": "web"}}, True),
         ({"matchLabels": {"app": "web", "tier": "front"}}, False),
         ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}, True),
-        ({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}, False),
-        ({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["a"]}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": NOT_IN, "values": ["web"]}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": NOT_IN, "values": ["a"]}]}, True),
         ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, True),
         ({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, False),
     ],
