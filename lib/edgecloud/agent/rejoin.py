@@ -51,10 +51,12 @@ def _set_out(context: Context) -> dict[str, list[str]]:
         raise EffectError("no offer to join again is left, so this node stays where it is")
     snap_step.give_up(context, NAME)
     revision = context.node.prior.partition(":")[2]
-    if not staged.find(machine, NAME, revision):
+    file = staged.find(machine, NAME, revision)
+    if not file:
         raise EffectError(f"{context.node.prior} is not on the disk to be installed again")
+    staged.verify(machine, file)  # Once this node has left, nothing else is there to install.
     ballast.drop(machine)
-    staged.forget(machine, keep=(staged.find(machine, NAME, revision),))
+    staged.forget(machine, keep=(file,))
     own = _ADDRESS.findall(files.read(machine, f"{BACKEND}/info.yaml"))
     walked: dict[str, list[str]] = {"own": own, "done": []}
     files.write_state(machine, paths.RETREAT, dict(walked))

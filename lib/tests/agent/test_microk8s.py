@@ -148,6 +148,8 @@ def test_given_a_bad_build_on_a_voter_when_it_is_applied_then_it_joins_anew(trio
     assert trio.running(1) == trio.revision("1.35")
     assert not any(call.argv[1:2] == ("revert",) for call in trio.world.calls)
     assert [m.machine for m in trio.cluster(0).members if m.role == "voter"].count("1") == 1
+    # It is held as every snap here, by whatever way it came.
+    assert trio.machine(1).snaps["microk8s"].held_until > trio.world.clock.now()
 
 
 def go_back(trio, *, joins=True):
@@ -350,6 +352,33 @@ def test_given_a_build_that_the_plan_does_not_pin_when_staged_then_it_burns(pair
 
     assert pair.node(1).state is State.FAILED_SAFE
     assert pair.node(1).burnt
+
+
+@pytest.mark.parametrize("which", ["1.36", "1.35"], ids=["new build", "way back"])
+def test_given_a_build_that_was_damaged_on_the_disk_when_needed_then_it_is_not_installed(
+    trio, which
+):
+    trio.order(1, "prepare")
+    trio.wake(1)
+    (file,) = trio.host(1).glob(f"{paths.STAGING}/microk8s/*_{trio.revision(which)}.snap")
+    path = trio.host(1).path(file)
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    if which == "1.35":
+        trio.spoil(1, "sick")
+
+    trio.order(1, "grant")
+    trio.wake(1)
+
+    installed = [
+        c.argv[-1] for c in trio.world.calls if c.argv[:2] == ("/usr/bin/snap", "install")
+    ]
+    assert file not in installed
+    assert "was damaged since it was fetched" in str(journal.history(trio.host(1)))
+    ended = State.ROLLED_BACK if which == "1.36" else State.QUARANTINED
+    assert trio.finish(1).state is ended
+    # Without a build to go back to it does not even leave.
+    assert trio.running(1) == trio.revision("1.35" if which == "1.36" else "1.36")
+    assert {member.machine for member in trio.cluster(0).members} == {"0", "1", "2"}
 
 
 def test_given_images_in_the_plan_when_staged_then_they_are_pulled_before_the_grant(pair):
