@@ -253,6 +253,8 @@ def test_given_an_agent_beside_it_when_reconciled_then_metrics_have_a_certificat
     assert "10.20.0.11:8444" in bag
     assert "/var/lib/edge-lxd/metrics-client.key" in bag
     assert key not in bag
+    assert "/var/lib/edge-lxd/metrics-server.crt" in bag
+    assert "insecure_skip_verify" not in bag
     (dashboard,) = map(cos_agent.unpack, json.loads(bag)["dashboards"])
     assert json.loads(dashboard)["title"] == "Edge: LXD"
     config = server.get(pis.api(0)).config

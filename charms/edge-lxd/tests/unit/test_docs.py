@@ -24,6 +24,15 @@ def test_given_the_comparison_when_read_then_every_test_that_it_names_is_there()
     assert named <= defined(), named - defined()
 
 
+def test_given_the_comparison_when_read_then_each_of_its_claims_names_a_test():
+    part = PAGE.read_text().partition("## Compared")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in part.splitlines() if line.startswith("| ")]
+    claims = [row for row in rows if row[2].strip() not in ("edge-lxd", "---")]
+
+    assert len(claims) > 30
+    assert not [row[1] for row in claims if "`test_" not in row[2]]
+
+
 def test_given_the_way_to_a_second_storey_when_read_then_it_is_the_one_that_the_action_tells():
     told = second_storey.commands("edge-lxd", "microk8s")
     pages = (REPOSITORY / "docs/how-to/build-an-lxd-cloud.md", REPOSITORY / "bundles/README.md")
