@@ -1,4 +1,6 @@
-"""A plan that reboots the hosts of LXD, on which Kubernetes nodes live: all of it, in the lab."""
+"""Plans for hosts of LXD, on which Kubernetes nodes live: reboots, and LXD itself, in the lab."""
+
+import functools
 
 import hosted_site
 import pytest
@@ -12,6 +14,8 @@ from edgelab.pi import apt
 
 NODE, CONTROL = "edge-node", "edge-upgrade-controller"
 STAMP = "20250201T000000Z"
+NEWER = "35500"
+"""A later build of LXD on its track."""
 
 
 class RebootSite(hosted_site.HostedSite):
@@ -100,4 +104,53 @@ def test_given_hosts_of_nodes_when_a_plan_reboots_them_then_one_at_a_time_and_al
     assert site.most_away == 1
     drained = [c.argv for c in site.world.calls if "drain" in c.argv and "/kubectl" in c.argv[0]]
     assert {argv[argv.index("drain") + 1] for argv in drained} == set(site.hosted())
+    site.close()
+
+
+class NewerSite(RebootSite):
+    """The same, whose LXD a plan moves; what goes dark is plugged in half an hour later."""
+
+    def __init__(self, folder, *, seed):
+        super().__init__(folder, seed=seed)
+        self.said, self.awaited = set(), set()
+        self.record.watchers.append(self._listen)
+
+    def _listen(self, hook):
+        self.said |= {unit.status.message for unit in self.units.values() if unit.app == LXD}
+        for host in self.hosts():
+            if not host.powered and host.id not in self.awaited:
+                self.awaited.add(host.id)
+                self.schedule(self.clock.now() + 1800, functools.partial(self.power_on, host.id))
+
+    def builds(self):
+        return {host.snaps["lxd"].revision for host in self.hosts()}
+
+    def move(self):
+        self.world.store.publish("lxd", "5.21/stable", "arm64", NEWER, "5.21.9-newer")
+        given = sites.document(
+            "lxd",
+            {"lxd": {"revision": {"arm64": int(NEWER)}}},
+            select={"exclude": [self.machine(f"{PLANE}/0").hostname]},
+        )
+        sites.start(self, CONTROL, given)
+        self.until(lambda: self.builds() == {NEWER})
+        self.settle(within_s=8 * 3600)
+
+
+def test_given_a_newer_lxd_when_one_member_is_dark_then_the_other_names_it_and_both_end_on_it(
+    tmp_path,
+):
+    site = NewerSite(tmp_path / "site", seed=1)
+    site.settle()
+    early, late = site.hosts()
+    boots = early.boots
+    late.faults.add(pi.Fault(("snap", "install"), pi.cut_before()))
+
+    site.move()
+
+    assert any("waits for the same build on edge-lxd/1" in said for said in site.said), site.said
+    assert (early.boots, late.boots) == (boots, 2)
+    assert site.statuses() == [cluster.Status.ONLINE] * 2
+    assert all(site.nodes().values())
+    assert {unit.status.name for unit in site.units.values()} == {"active"}
     site.close()
