@@ -13,7 +13,9 @@ import door
 import gates
 import guest_alerts
 import guest_rules
+import intake
 import questions
+import signed
 import sizing
 import store
 from edgecloud import host as hosts
@@ -21,6 +23,10 @@ from edgecloud.interfaces import health_gate
 from edgecloud.telemetry import exporter, packages, scrape
 
 INTERVAL_S = 5
+WRITER = intake.Writer("collector", ("127.0.0.0/8",))
+"""An application of another charm that writes here."""
+MAY_WRITE = 40
+"""Series."""
 APP = "edge-microk8s"
 NODE = "edge-node"
 SAID_BY_THE_DOOR = {"juju_application": NODE, "juju_unit": f"{NODE}/0", "site": "the harbour & co"}
@@ -95,6 +101,8 @@ class Monitor:
         )
         self.passwords = door.ensure_passwords(host, rights)
         host.write(door.CONFIG, door.config(self.passwords, rights))
+        host.write(intake.CONFIG, intake.rights([WRITER]))
+        host.write(intake.RELABEL, intake.relabelling())
         told = alerting.Receivers(webhook_url=f"http://127.0.0.1:{self.uplink.port}/")
         host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
         host.write(f"{alerting.RULES}/test.rules", rules(*found))
@@ -156,6 +164,10 @@ class Monitor:
                 for each in (alerting.SITE, guest_alerts.EVALUATOR)
             ),
             door.daemon(known["vmauth"], address="127.0.0.1"),
+            intake.collector(known["vmagent"], series=MAY_WRITE, backend=store.URL),
+            intake.entrance(
+                known["vmauth"], address="127.0.0.1", shown=signed.Pair(), writers=[WRITER]
+            ),
         )
 
     PROGRAMS = (
@@ -164,6 +176,7 @@ class Monitor:
         "prometheus-alertmanager",
         "vmalert",
         "vmauth",
+        "vmagent",
     )
 
     def start(self):

@@ -15,6 +15,7 @@ import answers
 import door
 import guest_alerts
 import guest_rules
+import intake
 import monitor_host
 import monitor_options
 import monitor_status
@@ -59,6 +60,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._notes: list[str] = []
         self._troubles: list[str] = []
         self._brought = guest_alerts.NOTHING
+        self._applications: tuple[intake.Writer, ...] = ()
 
         for event in (
             self.on.install,
@@ -86,6 +88,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         if options is None or not self._attempt(self._install):
             return
         self._attempt(self._have_signed)
+        self._attempt(lambda: self._see_writers(options))
         self._attempt(lambda: self._judge(options))
         if self._attempt(lambda: self._run(options)) and not self._unfit:
             self._attempt(lambda: self._let_in(options))
@@ -114,6 +117,22 @@ class EdgeMonitorCharm(ops.CharmBase):
         if came.again:
             self._look_again()
 
+    def _see_writers(self, options: monitor_options.MonitorOptions) -> None:
+        """See which applications of other charms may write here, if any may."""
+        wanted = self._others.writers.writers()
+        if not wanted:
+            return
+        if not options.takes_in:
+            self._notes.append("receive-remote-write not taken in: see open-writes")
+        elif not intake.is_able(self._host):
+            self._notes.append("receive-remote-write not taken in: this vmagent has no limits")
+        else:
+            self._applications = tuple(
+                intake.Writer(name, intake.networks(texts)) for name, texts in wanted.items()
+            )
+            lost = [each.application for each in self._applications if not each.addresses]
+            self._notes += [f"no address of {', '.join(lost)} to let in"] if lost else []
+
     def _judge(self, options: monitor_options.MonitorOptions) -> None:
         """See which of the alert rules that applications bring can be evaluated."""
         if options.mode != monitor_options.AGENT:
@@ -138,6 +157,7 @@ class EdgeMonitorCharm(ops.CharmBase):
                 alertmanagers=self._stack.alertmanagers(),
                 authorities=self._stack.authorities(),
                 around=self._around,
+                applications=self._applications,
                 brought=self._brought,
                 writers=tuple(self._right(each, options) for each in self._writers),
             )
@@ -164,6 +184,8 @@ class EdgeMonitorCharm(ops.CharmBase):
         self._others.receive(url, authority=trusted, interval_s=options.scrape_interval)
         if asking and not url:
             self._notes.append(f"{', '.join(asking)} not answered: see open-queries")
+        names = [each.application for each in self._applications]
+        self._others.writers.publish({name: intake.url(self._address, name) for name in names})
 
     def _right(
         self, sender: targets.Sender, options: monitor_options.MonitorOptions
@@ -331,7 +353,9 @@ class EdgeMonitorCharm(ops.CharmBase):
     def _around(self) -> monitor_host.Around:
         here = targets.sends_from(self._senders, self._hostname)
         rules = bool(self._brought.texts)
-        return monitor_host.Around(deliver=bool(self._writers), export=here, rules=rules)
+        return monitor_host.Around(
+            deliver=bool(self._writers), export=here, rules=rules, writes=bool(self._applications)
+        )
 
     @property
     def _bringing(self) -> list[guest_rules.Guest]:
@@ -344,6 +368,15 @@ class EdgeMonitorCharm(ops.CharmBase):
                 self._others.guests.called(name),
             )
             for name, rules in sorted(self._others.guests.alert_rules().items())
+        ] + [
+            guest_rules.Guest(
+                f"written-by-{name}",
+                rules.get("groups"),
+                {intake.MARK: name},
+                speaks_for_others=True,
+            )
+            for name, rules in sorted(self._others.writers.alert_rules().items())
+            if name in [each.application for each in self._applications]
         ]
 
     @property

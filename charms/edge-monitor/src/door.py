@@ -125,8 +125,27 @@ def config(passwords: Mapping[str, str], rights: Collection[Right] = RIGHTS) -> 
     return json.dumps({"users": users}, indent=1) + "\n"
 
 
+@dataclass(frozen=True)
+class Entrance:
+    """One of the ways in."""
+
+    name: str
+    port: int
+    config: str
+    purpose: str
+    peers: tuple[str, ...] | None = None
+    """Networks that it lets in, besides this machine; None for any."""
+
+
+SITE = Entrance(NAME, PORT, CONFIG, "The way into the metrics of this site")
+
+
 def daemon(
-    known: Collection[str], *, address: str, shown: signed.Pair | None = None
+    known: Collection[str],
+    *,
+    address: str,
+    shown: signed.Pair | None = None,
+    of: Entrance = SITE,
 ) -> daemons.Daemon:
     """Return how this version of vmauth is run.
 
@@ -134,11 +153,12 @@ def daemon(
         known: the options that the program has.
         address: of this machine on the site's network.
         shown: certificate and key; the site's own if there is no other.
+        of: which of the ways in.
     """
     shown = shown or signed.Pair()
     wanted = {
         "auth.config": f"{daemons.CREDENTIALS}/door.yml",
-        "httpListenAddr": f"{_bracketed(address)}:{PORT}",
+        "httpListenAddr": f"{_bracketed(address)}:{of.port}",
         "tls": "true",
         "tlsCertFile": f"{daemons.CREDENTIALS}/server.crt",
         "tlsKeyFile": f"{daemons.CREDENTIALS}/server.key",
@@ -149,15 +169,16 @@ def daemon(
         "enableTCP6": "true",
     }
     return daemons.Daemon(
-        name=NAME,
-        purpose="The way into the metrics of this site",
+        name=of.name,
+        purpose=of.purpose,
         command=(PROGRAM, *(f"-{key}={value}" for key, value in wanted.items() if key in known)),
         secrets={
-            "door.yml": CONFIG,
+            "door.yml": of.config,
             "server.crt": shown.certificate,
             "server.key": shown.key,
         },
         environment_file=KEYS,
+        peers=of.peers,
         memory_mb=64,
     )
 
@@ -167,10 +188,11 @@ def url(address: str) -> str:
     return f"https://{_bracketed(address)}:{PORT}"
 
 
-def open_url(address: str) -> str:
-    """Return where anybody may ask, with the user and the password that are no secret."""
-    user = f"{ANYBODY.user}:{ANYBODY.password}"
-    return f"https://{user}@{_bracketed(address)}:{PORT}"
+def open_url(
+    address: str, user: str = ANYBODY.user, word: str = ANYBODY.password, port: int = PORT
+) -> str:
+    """Return where somebody is let in, with the user and the password that are no secret."""
+    return f"https://{user}:{word}@{_bracketed(address)}:{port}"
 
 
 def _bracketed(address: str) -> str:

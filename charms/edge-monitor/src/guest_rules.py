@@ -44,6 +44,8 @@ class Guest:
     """Of all its series here."""
     called: Mapping[str, str] = field(default_factory=dict[str, str])
     """Labels by which it speaks of itself in its expressions, where they are not the same."""
+    speaks_for_others: bool = False
+    """It forwards what others measure: whose a rule is stays as the rule says."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def _rule(
     labels = {
         key: text
         for key, text in _texts(raw.get("labels"))
-        if key not in closed and not key.startswith(("juju_", "__"))
+        if key not in closed
+        and not key.startswith("__")
+        and (guest.speaks_for_others or not key.startswith("juju_"))
     }
     rule: dict[str, Any] = {
         "alert": name,

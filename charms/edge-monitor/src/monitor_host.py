@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import alerting
 import authority
 import door
 import guest_alerts
+import intake as intakes
 import page
 import remotes
 import shown
@@ -34,10 +34,12 @@ EXPORTER, EXPORTER_PORT = "edge-monitor-exporter", 19101
 """Not those of edge-node, which may come to this machine as well."""
 KEPT_HERE = (store.NAME, alerting.RULES_NAME, alerting.NAME, door.NAME)
 """What runs where samples are kept."""
-ALL = (*KEPT_HERE, guest_alerts.NAME, FORWARDER, EXPORTER)
+ALL = (*KEPT_HERE, guest_alerts.NAME, *intakes.ALL, FORWARDER, EXPORTER)
 SHIPPED = pathlib.Path(__file__).parent / "prometheus_alert_rules"
 """The rules that come with this charm."""
 DASHBOARDS = pathlib.Path(__file__).parent / "grafana_dashboards"
+
+fingerprint = daemons.fingerprint
 
 _SECRET = 0o600
 _SILENT = f"node_boot_time_seconds[{site_facts.SILENT_S // 60}m]"
@@ -54,6 +56,8 @@ class Around:
     """This very machine is one that does so already."""
     rules: bool = False
     """Applications of other charms bring alert rules."""
+    writes: bool = False
+    """Some of them write here, and may."""
 
 
 ALONE = Around()
@@ -77,6 +81,8 @@ class Site:
     authorities: str = ""
     """To trust there, as PEM."""
     around: Around = ALONE
+    applications: tuple[intakes.Writer, ...] = ()
+    """Those that write here."""
     brought: guest_alerts.Brought = guest_alerts.NOTHING
     """The alert rules that applications of other charms bring."""
     writers: tuple[door.Right, ...] = ()
@@ -104,8 +110,8 @@ def fitting(
     """Return the size of the store on this machine, and what does not fit."""
     known = packages.options(host, store.PROGRAM)
     machine, wish = look(host), options.wish()
-    if around.rules:
-        wish = replace(wish, helpers_mb=wish.helpers_mb + EVALUATOR_MB)
+    more = (EVALUATOR_MB if around.rules else 0) + (intakes.MEMORY_MB if around.writes else 0)
+    wish = replace(wish, helpers_mb=wish.helpers_mb + more)
     size, problems = fit(machine, wish, flushes=store.flushes(known))
     if options.mode == AGENT:
         problems = forwarder_problems(machine, wish)
@@ -136,8 +142,10 @@ def ports(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
 
 def aside(options: MonitorOptions, around: Around = ALONE) -> dict[str, int]:
     """Return where processes show their metrics that no gate has to wait for: job → port."""
-    rules = around.rules and options.mode != AGENT
-    return {guest_alerts.JOB: guest_alerts.PORT} if rules else {}
+    if options.mode == AGENT:
+        return {}
+    rules = {guest_alerts.JOB: guest_alerts.PORT} if around.rules else {}
+    return {**rules, **({"vmagent-intake": intakes.PORT} if around.writes else {})}
 
 
 def door_names(host: hosts.Host, address: str) -> set[str]:
@@ -156,7 +164,8 @@ def names(options: MonitorOptions, around: Around) -> list[str]:
     forwards = (FORWARDER,) if options.stores else ()
     exports = () if around.export else (EXPORTER,)
     guests = (guest_alerts.NAME,) if around.rules and options.mode != AGENT else ()
-    return [*kept, *guests, *forwards, *exports]
+    writes = intakes.ALL if around.writes and options.mode != AGENT else ()
+    return [*kept, *guests, *writes, *forwards, *exports]
 
 
 def ensure(host: hosts.Host, site: Site, size: Size) -> None:
@@ -182,6 +191,8 @@ def ensure(host: hosts.Host, site: Site, size: Size) -> None:
         page.ensure(host, charm=site.charm, site=site.name, silent_s=silent_s, further=further)
     if door.NAME in wanted:
         _ensure_door(host, site)
+    if site.around.writes and site.options.mode != AGENT:
+        _ensure_intake(host, site)
 
 
 def remove(host: hosts.Host) -> None:
@@ -197,11 +208,6 @@ def stopped(host: hosts.Host, options: MonitorOptions, around: Around) -> list[s
     """Return the daemons that do not run although they should."""
     wanted = names(options, around)
     return [name for name in wanted if not systemd.is_active(host, f"{name}.service")]
-
-
-def fingerprint(*texts: str) -> str:
-    """Return what changes with any of these texts, and does not tell what they say."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def silent_after_s(options: MonitorOptions) -> int:
@@ -342,6 +348,16 @@ def _ensure_door(host: hosts.Host, site: Site) -> None:
     daemon = door.daemon(known, address=site.address, shown=shown)
     daemons.ensure(host, daemon, fingerprint(text, files.read(host, shown.certificate)))
     signed.sweep(host)
+
+
+def _ensure_intake(host: hosts.Host, site: Site) -> None:
+    intakes.ensure(
+        host,
+        site.applications,
+        address=site.address,
+        series=site.options.open_writes,
+        backend=intake(site.options),
+    )
 
 
 def _bytes(path: pathlib.Path) -> int:

@@ -47,6 +47,8 @@ class MonitorOptions:
     buffer_mb: int = 1024
     open_queries: bool = False
     """Whether nobody needs a password to ask."""
+    open_writes: int = 0
+    """Series that applications of other charms may write here; 0 for none."""
     related_stores: tuple[str, ...] = ()
     """Not an option: the stores that Juju relates, known in the same hook."""
 
@@ -70,6 +72,11 @@ class MonitorOptions:
         """Whether whoever can reach this machine may ask what is kept here."""
         return self.open_queries and self.mode != AGENT
 
+    @property
+    def takes_in(self) -> bool:
+        """Whether applications of other charms may write here."""
+        return self.open_writes > 0 and self.mode != AGENT
+
     def wish(self) -> sizing.Wish:
         """Return what the store is asked to bear."""
         return sizing.Wish(
@@ -91,6 +98,8 @@ def _problems(options: MonitorOptions) -> Iterator[str]:
         yield "retention-days: must be from 1 to 3650"
     if options.series < 1000:
         yield "series: must be at least 1000"
+    if not 0 <= options.open_writes <= options.series:
+        yield "open-writes: must be from 0 to what series says"
     if options.memory_limit_mb < 0:
         yield "memory-limit-mb: must not be negative"
     if options.write_budget <= 0:

@@ -48,7 +48,7 @@ def units_up(expected: Mapping[str, int]) -> str:
     looked at, nothing is missing.
     """
     apps = "|".join(sorted(expected))
-    pages = f'min by (juju_unit) (up{{juju_application=~"{apps}"}})'
+    pages = f'min by (juju_unit) (up{{juju_application=~"{apps}",written_by=""}})'
     return f"sum({pages}) >= bool {sum(expected.values())}"
 
 

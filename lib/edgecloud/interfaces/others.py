@@ -16,6 +16,7 @@ from edgecloud.interfaces import (
     certificate_transfer,
     grafana_datasource,
     prometheus_api,
+    prometheus_remote_write,
     prometheus_scrape,
     stack,
     tls_certificates,
@@ -26,7 +27,8 @@ API = "prometheus-api"
 AUTHORITY = "send-ca-cert"
 SIGNER = "certificates"
 GUESTS = "metrics-endpoint"
-ENDPOINTS = (GRAFANA, API, AUTHORITY, SIGNER, GUESTS)
+WRITERS = "receive-remote-write"
+ENDPOINTS = (GRAFANA, API, AUTHORITY, SIGNER, GUESTS, WRITERS)
 
 
 class Others:
@@ -38,6 +40,7 @@ class Others:
         self._api = prometheus_api.PrometheusApiProvider(charm, API)
         self.signer = tls_certificates.CertificateRequirer(charm, SIGNER)
         self.guests = prometheus_scrape.MetricsConsumer(charm, GUESTS)
+        self.writers = prometheus_remote_write.RemoteWriteProvider(charm, WRITERS)
         self._authority = certificate_transfer.CertificateTransferProvider(charm, AUTHORITY)
 
     def events(self) -> Iterator[ops.BoundEvent]:

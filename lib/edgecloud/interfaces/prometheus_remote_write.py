@@ -14,6 +14,8 @@ import ops
 
 from edgecloud.interfaces import published
 
+OPEN = "anybody"
+"""The password in an address of ours, where there has to be one: it is no secret."""
 ENCODINGS = ("lzma", "json")
 _URL, _RULES, _ENCODINGS = "remote_write", "alert_rules", "alert_rules_encodings"
 
@@ -30,12 +32,29 @@ class RemoteWriteProvider:
         """Whether somebody wants to write."""
         return bool(self._charm.model.relations[self._endpoint])
 
-    def publish(self, url: str) -> bool:
-        """Say where this unit takes samples. Return whether it is news."""
-        unit = {_URL: published.written({"url": url})}
+    def writers(self) -> dict[str, tuple[str, ...]]:
+        """Return who wants to write: application → addresses that its units write from."""
+        return {
+            relation.app.name: tuple(
+                text
+                for unit in sorted(relation.units, key=lambda each: each.name)
+                for text in _egress(relation.data[unit])
+            )
+            for relation in self._charm.model.relations[self._endpoint]
+        }
+
+    def publish(self, url: str | Mapping[str, str]) -> bool:
+        """Say where this unit takes samples. Return whether it is news.
+
+        Args:
+            url: for all, or application → its own; those without one are told of none.
+        """
         app = {_ENCODINGS: published.written(list(ENCODINGS))}
         changes: list[bool] = []
         for relation in self._charm.model.relations[self._endpoint]:
+            own = url if isinstance(url, str) else url.get(relation.app.name, "")
+            # Without an address, nothing may stand there at all.
+            unit = {_URL: published.written({"url": own}) if own else ""}
             changes.append(published.put(relation.data[self._charm.unit], unit))
             if self._charm.unit.is_leader():
                 changes.append(published.put(relation.data[self._charm.app], app))
@@ -49,6 +68,12 @@ class RemoteWriteProvider:
             if rules.get("groups"):
                 found[relation.app.name] = rules
         return found
+
+
+def _egress(bag: Mapping[str, str]) -> list[str]:
+    """Return what Juju says a unit's traffic comes from."""
+    named = bag.get("egress-subnets") or bag.get("ingress-address") or bag.get("private-address")
+    return [text.strip() for text in (named or "").split(",") if text.strip()]
 
 
 class RemoteWriteRequirer:

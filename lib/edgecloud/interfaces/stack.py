@@ -93,11 +93,15 @@ class ObservabilityStack:
 
 
 def _usable(addresses: Iterable[str]) -> Iterator[str]:
-    """Yield what is an address without a password in it."""
+    """Yield what is an address without a password in it, but for one that is no secret."""
     for address in addresses:
         try:
             parts = urllib.parse.urlsplit(address)
         except ValueError:
             continue
-        if parts.scheme in ("http", "https") and parts.hostname and parts.username is None:
+        if parts.scheme in ("http", "https") and parts.hostname and _is_plain(parts):
             yield address
+
+
+def _is_plain(parts: urllib.parse.SplitResult) -> bool:
+    return parts.username is None or parts.password == prometheus_remote_write.OPEN

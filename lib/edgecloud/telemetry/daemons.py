@@ -7,6 +7,7 @@ Only what looks at the machine itself runs as a user of the system.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,6 +37,8 @@ class Daemon:
     memory_mb: int = 0
     """What it may take at most; 0 for no limit."""
     stop_s: int = 30
+    peers: tuple[str, ...] | None = None
+    """Networks that it may have to do with, besides this machine; None for any."""
     user: str = ""
     """Empty for a user that systemd makes up, with a view of the machine of its own. One of the
     system sees devices, processes and mounts as they are."""
@@ -67,6 +70,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         *([f"EnvironmentFile={daemon.environment_file}"] if daemon.environment_file else []),
         *(f"LoadCredential={name}:{path}" for name, path in sorted(daemon.secrets.items())),
         *_memory(daemon.memory_mb),
+        *_network(daemon.peers),
         f"StateDirectory={daemon.name}",
         "StateDirectoryMode=0700",
         *(_rights(daemon.user) if daemon.user else walls()),
@@ -92,6 +96,18 @@ def _memory(memory_mb: int) -> list[str]:
         return []
     # High slows it down before Max ends it.
     return [f"MemoryHigh={memory_mb * 9 // 10}M", f"MemoryMax={memory_mb}M"]
+
+
+def fingerprint(*texts: str) -> str:
+    """Return what changes with any of these texts, and does not tell what they say."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _network(peers: tuple[str, ...] | None) -> list[str]:
+    if peers is None:
+        return []
+    allowed = " ".join(("localhost", *peers))
+    return ["IPAddressDeny=any", f"IPAddressAllow={allowed}"]
 
 
 def walls() -> list[str]:

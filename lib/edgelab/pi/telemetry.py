@@ -33,9 +33,10 @@ OPTIONS = {
         " storage.minFreeDiskSpaceBytes storageDataPath"
     ),
     "/usr/bin/vmagent": (
-        "enableTCP6 httpListenAddr loggerLevel memory.allowedBytes promscrape.config"
-        " remoteWrite.basicAuth.passwordFile remoteWrite.basicAuth.username"
-        " remoteWrite.bearerTokenFile remoteWrite.maxDiskUsagePerURL remoteWrite.queues"
+        "enableTCP6 httpListenAddr loggerLevel maxInsertRequestSize memory.allowedBytes"
+        " promscrape.config remoteWrite.basicAuth.passwordFile remoteWrite.basicAuth.username"
+        " remoteWrite.bearerTokenFile remoteWrite.maxDiskUsagePerURL"
+        " remoteWrite.maxHourlySeries remoteWrite.queues remoteWrite.relabelConfig"
         " remoteWrite.tlsCAFile remoteWrite.tmpDataPath remoteWrite.url"
     ),
     "/usr/bin/vmalert": (

@@ -95,3 +95,43 @@ def test_given_a_unit_that_does_not_lead_when_published_then_it_leaves_the_appli
     said = inside(provider, testing.Relation("receive-remote-write"))
 
     assert said.relation("receive-remote-write").local_app_data == {}
+
+
+# Unit databags as Juju fills them in, of who writes.
+EGRESS = {
+    "same model": (
+        {"egress-subnets": "10.0.0.7/32", "ingress-address": "10.0.0.7"},
+        "10.0.0.7/32",
+    ),
+    "another model": ({"egress-subnets": "203.0.113.0/24"}, "203.0.113.0/24"),
+    "older": ({"private-address": "10.0.0.8"}, "10.0.0.8"),
+}
+
+
+@pytest.mark.parametrize(("bag", "found"), EGRESS.values(), ids=EGRESS)
+def test_given_a_writer_when_read_then_it_is_known_where_it_writes_from(bag, found, inside):
+    relation = testing.Relation(
+        "receive-remote-write", remote_app_name="agent", remote_units_data={0: bag}
+    )
+
+    ran = inside(
+        lambda charm: prometheus_remote_write.RemoteWriteProvider(charm).writers(), relation
+    )
+
+    assert ran.result == {"agent": (found,)}
+
+
+def test_given_two_writers_when_one_may_then_the_other_is_told_of_no_address(inside):
+    def step(charm):
+        end = prometheus_remote_write.RemoteWriteProvider(charm)
+        return end.publish({"a": URL, "b": URL}), end.publish({"a": URL})
+
+    relations = [testing.Relation("receive-remote-write", remote_app_name=name) for name in "ab"]
+    ran = inside(step, *relations, leader=True)
+
+    said = {
+        each.remote_app_name: each.local_unit_data.get("remote_write")
+        for each in ran.state.get_relations("receive-remote-write")
+    }
+    assert ran.result == (True, True)
+    assert said == {"a": json.dumps({"url": URL}), "b": None}

@@ -49,6 +49,12 @@ def test_given_an_address_that_is_none_or_holds_a_password_when_read_then_it_is_
     assert inside(step, *relations(url), leader=True).result[1] == ()
 
 
+def test_given_an_address_whose_password_is_no_secret_when_read_then_samples_go_there(inside):
+    url = "https://agent:anybody@far.example:8429/api/v1/write"
+
+    assert inside(step, *relations(url), leader=True).result[1] == (url,)
+
+
 def test_given_rules_when_handed_over_then_no_other_site_has_groups_of_the_same_name(inside):
     ran = inside(step, *relations(), leader=True, model=testing.Model("harbour", uuid="u-1"))
 

@@ -1,6 +1,7 @@
 """A whole monitor: the gate as the upgrade controller asks it, alerts, tokens, and addresses."""
 
 import base64
+import contextlib
 import json
 import pathlib
 import statistics
@@ -8,7 +9,8 @@ import subprocess
 import time
 
 import pytest
-from gate_site import APP, INTERVAL_S, NODE, SOMETHING_BAD, Monitor
+from gate_site import APP, INTERVAL_S, MAY_WRITE, NODE, SOMETHING_BAD, Monitor
+from gate_site import WRITER as COLLECTOR
 from monitor_site import Exporter, Process, ask, get, metric, post, sequence, wait
 
 import alerting
@@ -16,15 +18,17 @@ import authority
 import collection
 import door
 import guest_alerts
+import intake
 import questions
 import sizing
 import store
 from edgecloud.interfaces import node_metrics
 from edgecloud.rollout import ledger, terms
-from edgecloud.telemetry import forwarder, packages
+from edgecloud.telemetry import forwarder, packages, scrape
 
 Verdict = ledger.Verdict
 WRITER = f"writer-{NODE}-0"
+WRITER_APP = COLLECTOR.application
 
 
 CALM = terms.Gate("calm", "alerts", 'severity="critical"')
@@ -219,6 +223,75 @@ def test_given_a_group_that_cannot_be_read_when_judged_then_the_others_are_evalu
 
 def guest_url():
     return f"http://127.0.0.1:{guest_alerts.PORT}"
+
+
+@pytest.fixture
+def written(monitor):
+    """The page that an application writes here, with what it should better not say."""
+    page = Exporter()
+    page.extra = ["node_boot_time_seconds", "ALERTS", "upgrade_node_state"]
+    said = {"juju_application": APP, "juju_unit": f"{APP}/0", intake.MARK: "somebody"}
+    job = scrape.Job("synth", ((page.address, said),))
+    host = monitor.host
+    host.write("/etc/collector.yml", scrape.config([job], interval_s=1))
+    remote = forwarder.Remote(
+        intake.url("127.0.0.1", WRITER_APP), ca_file=f"{monitor.folder}{authority.CA}"
+    )
+    wanted = forwarder.Forwarder((remote,), f"{monitor.folder}/etc/collector.yml", port=18439)
+    daemon = forwarder.daemon(wanted, packages.options(host, forwarder.PROGRAM))
+    process = Process(daemon, monitor.folder / "collector").start()
+    yield page
+    process.stop()
+    with contextlib.suppress(OSError):
+        page.stop()
+
+
+def test_given_an_application_that_writes_when_it_claims_much_then_only_its_own_is_taken(
+    monitor, written
+):
+    mark = f'{intake.MARK}="{WRITER_APP}"'
+
+    wait(lambda: ask(store.URL, f"synth_seq{{{mark}}}") and ask(store.URL, f"up{{{mark}}}"))
+
+    assert not ask(store.URL, f'{{{intake.MARK}="somebody"}}')
+    names = ask(store.URL, f"count by (__name__) ({{{mark}}})")
+    assert {each["metric"]["__name__"] for each in names} == {"synth_seq", "synth_bad", "up"}
+
+
+def test_given_an_application_that_writes_of_a_unit_that_is_down_when_asked_then_the_site_is_well(
+    monitor, written
+):
+    wait(lambda: ask(store.URL, f'up{{{intake.MARK}="{WRITER_APP}"}} == 1'))
+    written.stop()
+    wait(lambda: ask(store.URL, f'up{{{intake.MARK}="{WRITER_APP}"}} == 0'))
+
+    assert monitor.verdict(UNITS_UP) is Verdict.PASS
+
+
+def test_given_an_application_that_writes_too_much_when_counted_then_the_rest_is_dropped(
+    monitor, written
+):
+    wait(lambda: ask(store.URL, f'synth_seq{{{intake.MARK}="{WRITER_APP}"}}'))
+    written.extra = [f"flood_{number}" for number in range(3 * MAY_WRITE)]
+
+    dropped = "vmagent_hourly_series_limit_rows_dropped_total"
+    wait(lambda: metric(f"http://127.0.0.1:{intake.PORT}", dropped))
+
+    kept = f'count(last_over_time({{{intake.MARK}="{WRITER_APP}"}}[1h]))'
+    wait(lambda: int(ask(store.URL, kept)[0]["value"][1]) > 20)
+    # vmagent counts a little generously.
+    assert int(ask(store.URL, kept)[0]["value"][1]) <= MAY_WRITE * 1.1
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/query?query=up", "/api/v1/import", "/"])
+def test_given_the_way_to_write_when_it_is_used_for_more_then_it_stays_shut(monitor, path):
+    url = intake.url("127.0.0.1", WRITER_APP).replace(door.WRITE, path)
+    command = ["curl", "--silent", "-o", "/dev/null", "-w", "%{http_code}"]
+    command += ["--cacert", f"{monitor.folder}{authority.CA}", url]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    assert done.stdout in ("400", "401")
 
 
 # --- alerts --------------------------------------------------------------------------------------

@@ -11,9 +11,11 @@ from monitor_site import Process, ask, get, wait
 import alerting
 import door
 import guest_alerts
+import intake
 import page
 import showing
 import shown
+import signed
 import sizing
 import store
 from edgecloud import host as hosts
@@ -72,6 +74,13 @@ def made():
                 labels={},
                 of=guest_alerts.EVALUATOR,
             ),
+            intake.collector(known(forwarder.PROGRAM), series=1000, backend=store.URL),
+            intake.entrance(
+                known(door.PROGRAM),
+                address="192.0.2.9",
+                shown=signed.Pair(),
+                writers=[intake.Writer("collector", ("192.0.2.0/24", "2001:db8::/32"))],
+            ),
             door.daemon(known(door.PROGRAM), address="192.0.2.9"),
         )
     }
@@ -110,7 +119,7 @@ def test_given_any_daemon_when_systemd_judges_it_then_it_calls_its_exposure_smal
 
     # The exporter looks at the whole machine, which the others need not.
     allowed = {name: 5.0 if "exporter" in name else 2.0 for name in found}
-    assert len(found) == 8
+    assert len(found) == 10
     assert all(found[name] <= allowed[name] for name in found)
 
 

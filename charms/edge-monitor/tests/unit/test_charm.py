@@ -268,8 +268,8 @@ def test_given_units_that_juju_knows_when_one_is_not_looked_at_then_the_heartbea
 
     rule = json.loads(on_a_node.host.read("/etc/edge-monitor/rules/heartbeat.rules"))
     expression = rule["groups"][0]["rules"][0]["expr"]
-    assert '(up{juju_application="edge-microk8s"})) >= 3)' in expression
-    assert '(up{juju_application="mon"})) >= 1)' in expression
+    assert '(up{juju_application="edge-microk8s",written_by=""})) >= 3)' in expression
+    assert '(up{juju_application="mon",written_by=""})) >= 1)' in expression
 
 
 # --- who is told ---------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def test_given_the_mode_agent_when_machines_are_related_then_the_door_is_for_the
 
 
 def test_given_machines_that_send_when_counted_then_gates_and_heartbeat_expect_them(related):
-    assert '(up{juju_application="edge-node"})) >= 2' in watched(related)
+    assert '(up{juju_application="edge-node",written_by=""})) >= 2' in watched(related)
     assert related.status.message == "watching 3 units, 15 days kept"
 
 

@@ -15,7 +15,9 @@ def test_given_any_question_when_offered_then_it_answers_only_while_the_heartbea
 def test_given_units_that_juju_knows_when_asked_for_then_their_number_is_not_the_stores():
     query = questions.units_up({"b": 2, "a-1": 1})
 
-    assert query == ('sum(min by (juju_unit) (up{juju_application=~"a-1|b"})) >= bool 3')
+    assert query == (
+        'sum(min by (juju_unit) (up{juju_application=~"a-1|b",written_by=""})) >= bool 3'
+    )
 
 
 def test_given_names_of_applications_when_asked_for_then_nothing_is_escaped_that_need_not_be():

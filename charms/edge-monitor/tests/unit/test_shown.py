@@ -112,7 +112,7 @@ def test_given_a_machine_that_showed_when_it_delivers_again_then_it_is_let_in(re
 
 
 def test_given_a_machine_that_shows_when_counted_then_gates_and_heartbeat_expect_it(related):
-    assert '(up{juju_application="edge-node"})) >= 2' in test_nodes.watched(related)
+    assert '(up{juju_application="edge-node",written_by=""})) >= 2' in test_nodes.watched(related)
     assert related.status.message == "watching 3 units, 15 days kept"
 
 
