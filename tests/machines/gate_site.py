@@ -86,7 +86,7 @@ class Tree(hosts.LocalHost):
 class Monitor:
     """Everything that a unit of edge-monitor runs, as its units say."""
 
-    def __init__(self, folder, *found):
+    def __init__(self, folder, *found, guests=()):
         self.host = host = Tree(folder)
         self.folder = folder
         self.exporter, self.receiver = Exporter(), Receiver()
@@ -107,7 +107,7 @@ class Monitor:
         host.write(alerting.CONFIG, alerting.config(told, interval_s=2))
         host.write(f"{alerting.RULES}/test.rules", rules(*found))
         host.write(f"{alerting.RULES}/heartbeat.rules", alerting.heartbeat({APP: 1}))
-        self.brought = guest_alerts.judge(host, [guest_rules.take(each) for each in GUESTS])
+        self.brought = guest_alerts.judge(host, [guest_rules.take(each) for each in guests])
         for name, text in self.brought.texts.items():
             host.write(f"{guest_alerts.RULES}/{name}.rules", text)
         labels = {"juju_application": APP, "juju_unit": f"{APP}/0"}

@@ -1,7 +1,9 @@
 """Both ends of the ``alertmanager_dispatch`` interface, as Alertmanager's charm speaks it.
 
 Direction: each unit of Alertmanager (provider) says in its databag where it takes alerts. Version
-1 is one address; the two keys of version 0 are written too, and read where there is no other.
+1 is one address; the two keys of version 0 are written too, and read where there is no other. All
+three are those of the library ``alertmanager_dispatch``, version 1, of
+``canonical/alertmanager-k8s-operator``.
 """
 
 from __future__ import annotations

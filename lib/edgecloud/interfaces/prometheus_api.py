@@ -1,8 +1,10 @@
 """Both ends of ``prometheus_api``, version 0: where Prometheus' query language is spoken.
 
 Direction: the store (provider) writes plain addresses to its application databag. There is no
-place for an authority or a password; ``health_gate`` has both, for our own charms. Both keys are
-those of the library ``prometheus_api`` that ``canonical/prometheus-k8s-operator`` publishes.
+place for an authority or a password; ``health_gate`` has both, for our own charms. Both keys, and
+that their values are plain text, are those of the library ``prometheus_api``, version 0.2, of
+``canonical/mimir-coordinator-k8s-operator``, which lies in ``canonical/prometheus-k8s-operator``
+as well. Version 0.1 said ``internal_url`` for the first.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import ops
 
 from edgecloud.interfaces import published
 
-_DIRECT, _INGRESS = "direct_url", "ingress_url"
+_DIRECT, _INGRESS, _FORMER = "direct_url", "ingress_url", "internal_url"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,7 @@ class PrometheusApiRequirer:
         """Return where to ask; None while no store said so."""
         for relation in self._charm.model.relations[self._endpoint]:
             bag = relation.data[relation.app]
-            if bag.get(_DIRECT, "").startswith(("http://", "https://")):
-                return Api(bag[_DIRECT], bag.get(_INGRESS, ""))
+            direct = bag.get(_DIRECT) or bag.get(_FORMER, "")
+            if direct.startswith(("http://", "https://")):
+                return Api(direct, bag.get(_INGRESS, ""))
         return None

@@ -3,6 +3,9 @@
 Direction: the store (provider) says in each unit databag where samples are written to, and in its
 application databag how it can read rules. Who writes (requirer) adds its alert rules. The
 interface has no place for an authority or a password: the first goes by ``certificate_transfer``.
+``remote_write`` and ``alert_rules`` are those of ``interfaces/prometheus_remote_write/v0`` in
+``canonical/charm-relation-interfaces``, which allows nothing beside ``url``; how rules are packed,
+and ``alert_rules_encodings``, are from the library of ``canonical/prometheus-k8s-operator``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Direction: the target (provider) says in its unit databag where it is, and in its application
 databag what is scraped there, with which alert rules. Whoever scrapes (requirer) writes nothing.
-Names and rules are those of ``interfaces/prometheus_scrape/v0`` in
-``canonical/charm-relation-interfaces``.
+Names, and who puts topology where, are those of ``interfaces/prometheus_scrape/v0`` in
+``canonical/charm-relation-interfaces``; that the labels of series have ``juju_charm`` besides is
+from the library of ``canonical/prometheus-k8s-operator``.
 """
 
 from __future__ import annotations

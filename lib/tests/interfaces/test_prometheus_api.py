@@ -18,6 +18,9 @@ def ask(charm):
             {"direct_url": DIRECT, "ingress_url": INGRESS, "later": "x"},
             prometheus_api.Api(DIRECT, INGRESS),
         ),
+        # As version 0.1 of the library wrote it.
+        ({"internal_url": DIRECT, "ingress_url": INGRESS}, prometheus_api.Api(DIRECT, INGRESS)),
+        ({"internal_url": "file:///etc/passwd"}, None),
         ({}, None),
         ({"direct_url": "file:///etc/passwd"}, None),
         ({"ingress_url": INGRESS}, None),

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from gate_site import APP, INTERVAL_S, MAY_WRITE, NODE, SOMETHING_BAD, Monitor
+from gate_site import APP, GUESTS, INTERVAL_S, MAY_WRITE, NODE, SOMETHING_BAD, Monitor
 from gate_site import WRITER as COLLECTOR
 from monitor_site import Exporter, Process, ask, get, metric, post, sequence, wait
 
@@ -40,7 +40,7 @@ FAR_UP = terms.Gate("far-up", "promql", questions.units_up({FAR: 1}))
 
 @pytest.fixture(scope="module")
 def monitor(tmp_path_factory, monitor_programs, progress):
-    made = Monitor(tmp_path_factory.mktemp("monitor"), SOMETHING_BAD).start()
+    made = Monitor(tmp_path_factory.mktemp("monitor"), SOMETHING_BAD, guests=GUESTS).start()
     try:
         wait(lambda: made.verdict(CALM) is Verdict.PASS, timeout_s=60)
         progress("a monitor runs, and its heartbeat fires")
