@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import pathlib
+import re
+import shlex
+import subprocess
 import time
 
 import gate_site
@@ -10,6 +14,7 @@ from monitor_site import get, post, wait
 
 import alerting
 import silencer
+import silences
 import store
 from edgecloud.host import web
 from edgecloud.interfaces.health_gate import Disturbance
@@ -145,6 +150,19 @@ def test_given_an_operators_silence_when_ours_come_and_go_then_theirs_stays(moni
     (left,) = listed()
     assert left["createdBy"] == "ann"
     web.send(monitor.host, f"{API}/silence/{left['id']}", method="DELETE", timeout_s=5)
+
+
+def test_given_the_command_of_the_how_to_when_run_then_a_site_is_silenced_for_just_that(monitor):
+    page = pathlib.Path(__file__).parents[3] / "docs/how-to/connect-cos.md"
+    (line,) = re.findall(r"^amtool .*$", page.read_text(), re.MULTILINE)
+
+    words = shlex.split(line.replace("https://alertmanager.example", alerting.URL))
+    subprocess.run(words, check=True, capture_output=True, timeout=30)
+
+    (silence,) = listed()
+    said = {each["name"]: (each["value"], each["isRegex"]) for each in silence["matchers"]}
+    assert said == {"site": ("harbour", False), "alertname": ("|".join(silences.EXCUSED), True)}
+    web.send(monitor.host, f"{API}/silence/{silence['id']}", method="DELETE", timeout_s=5)
 
 
 def of_node(node):
