@@ -80,6 +80,7 @@ def test_given_endpoints_of_the_how_tos_when_looked_up_then_the_charm_has_them()
     assert named == {
         *("send-remote-write", "grafana-dashboard", "health-gate", "metrics-endpoint"),
         *("certificates", "grafana-source", "prometheus-api", "send-ca-cert"),
+        "receive-remote-write",
     }
     assert named <= set(charm["provides"]) | set(charm["requires"])
     assert options <= set(charm["config"]["options"])
