@@ -165,10 +165,10 @@ class EdgeLxdCharm(ops.CharmBase):
         )
         if self._cos_agent.related and member is not None:
             jobs = metrics.jobs(name, self._sight.address, metrics.server_name(self._host))
-            import for_agent  # Only read where an agent is there to take it.
+            import brought  # Only read where an agent is there to take it.
 
             self._cos_agent.publish(
-                jobs=jobs, alert_rules=for_agent.groups(), dashboards=for_agent.dashboards()
+                jobs=jobs, alert_rules=brought.groups(), dashboards=brought.dashboards()
             )
 
     def _wake_up_later(self, after_s: float = WAKE_UP_S) -> None:

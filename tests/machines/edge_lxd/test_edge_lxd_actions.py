@@ -7,7 +7,7 @@ import threading
 import lxd_site
 import pytest
 
-import for_agent
+import brought
 from edgecloud.lxd import (
     client,
     cluster,
@@ -94,8 +94,8 @@ def test_given_an_instance_when_measured_then_there_is_what_alerts_and_dashboard
     cloud, instance_on
 ):
     instance_on("watched", cloud.leader())
-    brought = json.dumps([for_agent.groups(), for_agent.dashboards()])
-    asked = set(re.findall(r"lxd_\w+", brought))
+    told = json.dumps([brought.groups(), brought.dashboards()])
+    asked = set(re.findall(r"lxd_\w+", told))
 
     shown = set(
         re.findall(r"^lxd_\w+", measured(metrics_of(cloud, cloud.leader()), "watched"), re.M)

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-import for_agent
+import brought
 
 REPOSITORY = pathlib.Path(__file__).parents[4]
 FILE = REPOSITORY / "charms/edge-lxd/src/prometheus_alert_rules/lxd.rules"
@@ -57,7 +57,7 @@ STORIES = {
 
 
 def rules():
-    return {one["alert"]: one for group in for_agent.groups()["groups"] for one in group["rules"]}
+    return {one["alert"]: one for group in brought.groups()["groups"] for one in group["rules"]}
 
 
 def tell(name, story, folder):
@@ -130,7 +130,7 @@ MEASURED = {
 
 
 def page():
-    (text,) = for_agent.dashboards()
+    (text,) = brought.dashboards()
     return json.loads(text)
 
 
