@@ -10,6 +10,7 @@ import pathlib
 import ops
 
 import departure
+import hosting
 import installing
 import lxd_config
 import lxd_status
@@ -126,7 +127,8 @@ class EdgeLxdCharm(ops.CharmBase):
         """Bring this machine, and what it says to the others, to where they should be."""
         sight, work = self._sight, self._work
         self._has_looked = True
-        config, is_disturbed = sight.config, self._component.wishes().busy
+        config, wishes = sight.config, self._component.wishes()
+        is_disturbed, work.wish = wishes.busy, hosting.wish(wishes.hosted)
         if config is not None and not sight.blockers:
             work.attempt(work.install, config)
             if sight.snap is not None and not work.unfit and not is_disturbed:
@@ -161,6 +163,7 @@ class EdgeLxdCharm(ops.CharmBase):
                 voter=member is not None and member.votes,
                 failure_domain=member.failure_domain if member is not None else None,
                 ready=view is not None and view.is_online(name),
+                hosted=hosting.versions(self._control_plane.report()),
             )
         )
         if self._cos_agent.related and member is not None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 
+import renewing
 from edgecloud import host as machines
 from edgecloud.host import failures, files, kubectl, snap
 
@@ -44,8 +45,13 @@ class Facts:
     """Of its MicroK8s, such as ``1.35.2``."""
 
 
-def ensure_microk8s(node: machines.Host, channel: str) -> bool:
+def ensure_microk8s(node: machines.Host, channel: str, revision: str = "") -> bool:
     """Have MicroK8s in a node, held. Return whether anything was done.
+
+    Args:
+        node: the machine inside.
+        channel: where to install from.
+        revision: the build to install; what the channel holds if empty.
 
     Raises:
         NodeError: the store does not answer, or snapd is not up yet; try again.
@@ -53,7 +59,8 @@ def ensure_microk8s(node: machines.Host, channel: str) -> bool:
     try:
         if snap.info(node, SNAP) is None:
             node.write(LAUNCH, json.dumps(_BARE), mode=0o600)
-            snap.install(node, SNAP, channel=channel, classic=True)
+            build = revision or None
+            snap.install(node, SNAP, channel=channel, classic=True, revision=build)
         # One that refreshes by itself does so when all the others do.
         return snap.hold(node, SNAP)
     except snap.SnapError as error:
@@ -73,6 +80,15 @@ def look(node: machines.Host, name: str) -> Facts:
         raise NodeError(f"{name} does not answer: {error}") from error
     version = found.version.lstrip("v") if found else ""
     return Facts(ca, worker, worker and _is_ready(node, name), version)
+
+
+def build(node: machines.Host) -> renewing.Build:
+    """Return which MicroK8s a node has; an empty one if none. Raises NodeError."""
+    try:
+        found = snap.info(node, SNAP)
+    except (OSError, snap.SnapError) as error:
+        raise NodeError(f"a node does not answer: {error}") from error
+    return renewing.Build(found.version, found.revision) if found else renewing.Build("", "")
 
 
 def authority(node: machines.Host, *, worker: bool) -> str:

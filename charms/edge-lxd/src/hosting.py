@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 import pool_plan
-from edgecloud.interfaces import cluster_join
+from edgecloud.interfaces import cluster_join, edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, Member, NodeReport
+from edgecloud.lxd_member import renewal
 
 JOINED = "joined"
 
@@ -134,6 +135,19 @@ def should_join(attempt: int, last: Attempt, record: ClusterRecord, now: float) 
     if record.admission is None:
         return False
     return attempt > last.number and now < record.admission.until - VERIFY_S
+
+
+def versions(said: NodeReport) -> tuple[str, ...]:
+    """Return which Kubernetes runs in each node that is in the cluster, for a plan to know."""
+    joined = (one.report for one in said.hosted if one.report.joined and not one.report.leaving)
+    return tuple(one.version for one in joined if one.version)
+
+
+def wish(asked: edge_component.HostedWish | None) -> renewal.Wish | None:
+    """Return what a plan wants of the nodes, as the agent wrote it."""
+    if asked is None or not (asked.id and asked.version):
+        return None
+    return renewal.Wish(asked.id, asked.version, asked.revision)
 
 
 def _error(last: Attempt, now: float) -> str | None:

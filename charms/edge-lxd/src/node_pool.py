@@ -13,13 +13,14 @@ import hosted_node
 import hosting
 import pool_plan
 import pools
+import renewing
 import replacement
 from edgecloud import host as machines
 from edgecloud.host import files
 from edgecloud.interfaces import cluster_join
 from edgecloud.interfaces.cluster_join import NodeReport
 from edgecloud.lxd import instances
-from edgecloud.lxd_member import guest_host
+from edgecloud.lxd_member import guest_host, renewal
 from hosting import Attempt, Seen
 from replacement import Replacement
 
@@ -67,6 +68,8 @@ class Outcome:
     outdated: tuple[str, ...] = ()
     replaced: str = ""
     """What became of a replacement that ended in this hook."""
+    note: str = ""
+    """What an operator should set."""
 
     @property
     def settled(self) -> bool:
@@ -80,7 +83,7 @@ class NodePool:
     Args:
         host: the machine, which keeps the journals.
         pool: their instances.
-        channel: where the nodes get MicroK8s.
+        release: the MicroK8s that new nodes get.
         end: the relation to the control plane.
         guest: how a node is reached inside its instance.
         boundary: called by name before each step that changes anything; tests cut power there.
@@ -90,7 +93,7 @@ class NodePool:
         self,
         host: machines.Host,
         pool: pools.Pool,
-        channel: str,
+        release: renewing.Release,
         end: End,
         *,
         guest: Callable[[str], machines.Host] | None = None,
@@ -98,7 +101,7 @@ class NodePool:
     ):
         self._host = host
         self._pool = pool
-        self._channel = channel
+        self._release = release
         self._end = end
         self._guest = guest or self._inside
         self._boundary = boundary
@@ -133,8 +136,25 @@ class NodePool:
         self._let_go(going)
         return self._outcome(size, built, over)
 
-    def replace(self, name: str) -> Replacement:
+    @property
+    def replacing(self) -> bool:
+        """Whether a node is being replaced."""
+        return load(self._host, self._pool.unit) is not None
+
+    def builds(self) -> dict[str, renewing.Build]:
+        """Return what runs in each node.
+
+        Raises:
+            hosted_node.NodeError: one does not answer.
+        """
+        return {one.name: hosted_node.build(self._guest(one.name)) for one in self._present}
+
+    def replace(self, name: str, wish: str = "") -> Replacement:
         """Note that a new node shall take the place of one; the next hooks do it.
+
+        Args:
+            name: of the one to go.
+            wish: of a plan, that it is for.
 
         Raises:
             pools.PoolError: another is being replaced, or there is no such node.
@@ -149,7 +169,8 @@ class NodePool:
         taken = ground.taken | {one.address for one in self._present}
         spent = {*self._known, *(one.name for one in self._present)}
         made = pool_plan.node(self._pool.unit, found.slot, ground.subnet, taken=taken, spent=spent)
-        begun = Replacement(name, made.name, found.slot, made.address, since=self._host.now())
+        now = self._host.now()
+        begun = Replacement(name, made.name, found.slot, made.address, since=now, wish=wish)
         self._save(begun)
         return begun
 
@@ -196,11 +217,13 @@ class NodePool:
     def _join_or_install(self, name: str) -> bool:
         node = self._guest(name)
         self._boundary(f"before {name} gets MicroK8s")
-        if hosted_node.ensure_microk8s(node, self._channel):
+        if hosted_node.ensure_microk8s(node, self._release.channel, self._release.revision):
             return True
         seen = self._look(name, node)
-        if hosting.is_astray(seen, self._record):
-            # A worker cannot be sent from one cluster to another; it is made anew.
+        is_unwanted = name not in self._known and self._is_of_another_minor(seen)
+        if is_unwanted or hosting.is_astray(seen, self._record):
+            # A worker cannot be sent from one cluster to another, nor the one that was to join
+            # before a plan moved the control plane; it is made anew.
             self._pool.remove((name,))
             return True
         busy = self._use_offer(name, node)
@@ -211,6 +234,10 @@ class NodePool:
             name, seen, self._known, self._record, last, self._host.now()
         )
         return busy
+
+    def _is_of_another_minor(self, seen: Seen) -> bool:
+        wanted = renewing.minor(self._release.channel)
+        return not seen.worker and renewing.minor(seen.version) not in ((), wanted)
 
     def _use_offer(self, name: str, node: machines.Host) -> bool:
         """Use the offer made to a node, if there is a new one. Return whether it was tried."""
@@ -277,12 +304,21 @@ class NodePool:
                 self._reports.setdefault(name, self._said[name])
         view = self._view(under_way, trouble)
         following = replacement.step(under_way, view, self._host.now())
+        if following is None and under_way.phase is replacement.Phase.GIVE_UP:
+            self._boundary("before noting that a plan's wish failed")
+            self._fail(under_way)
         self._boundary(f"before noting what follows {under_way.phase.value}")
         self._save(following)
         if following is not None:
             self._waits.append(f"{under_way.old} is being replaced: {following.phase.value}")
             return ""
         return replacement.result(under_way)
+
+    def _fail(self, over: Replacement) -> None:
+        """Answer the plan's wish that it was for, before this is forgotten."""
+        said = renewal.answer(self._host)
+        if said is not None and over.wish and over.wish == said.wish.id:
+            renewal.say(self._host, renewing.failed(said, replacement.result(over)))
 
     def _view(self, under_way: Replacement, trouble: str) -> replacement.View:
         there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}
@@ -333,7 +369,7 @@ def load(host: machines.Host, unit: str) -> Replacement | None:
 
 def forget(host: machines.Host, unit: str) -> None:
     """Forget all that was remembered of a unit's nodes."""
-    for path in (_joins(unit), _replacing(unit)):
+    for path in (_joins(unit), _replacing(unit), renewal.ANSWER):
         host.remove(path)
 
 

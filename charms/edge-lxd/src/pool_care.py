@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import Protocol
 
+import hosted_node
 import node_account
 import node_drain
 import node_image
@@ -14,9 +16,12 @@ import pool_options
 import pool_plan
 import pool_profile
 import pools
+import renewing
 from edgecloud import host as machines
+from edgecloud.host import files
 from edgecloud.lxd import client as lxd
 from edgecloud.lxd import cluster, instances
+from edgecloud.lxd_member import renewal
 from lxd_config import LxdConfig
 from view import View
 
@@ -43,8 +48,18 @@ def care(
     config: LxdConfig,
     site: Site,
     end: End,
+    wish: renewal.Wish | None = None,
 ) -> node_pool.Outcome | None:
     """Bring the pool a step closer to what is wanted; None if there is none and none is wanted.
+
+    Args:
+        host: the machine.
+        client: of its LXD.
+        view: the cluster, as this member sees it.
+        config: the options.
+        site: where this unit is.
+        end: the relation to the control plane.
+        wish: what a plan wants of the nodes now, if it does.
 
     Raises:
         pools.PoolError: something is missing that only an operator can give.
@@ -54,20 +69,83 @@ def care(
     size = wanted(config, site)
     if size is None:
         size = max((one.slot for one in present), default=0)
+    said = _take_up(host, wish)
     if not size and not present:
+        if wish is not None:
+            renewal.say(host, dataclasses.replace(said, reached=wish.target))
         if end.relation is not None:
             hosted_none(end)
         return None
     member = view.member(view.name)
     is_away = member is not None and member.status is cluster.Status.EVACUATED
-    pool = pool_of(client, view, config, site)
+    release = renewing.release(_channel(config), said, live=wish is not None)
+    pool = pool_of(client, view, config, site, release)
     if size and not is_away:
         node_image.ensure(client, pool.image, config.node_image_server, kind=pool.shape.kind)
-    outcome = node_pool.NodePool(host, pool, _channel(config), end).act(
-        size, may_start=not is_away
-    )
+
+    def nodes() -> node_pool.NodePool:
+        return node_pool.NodePool(host, pool, release, end)
+
+    outcome = nodes().act(size, may_start=not is_away)
     node_account.ensure(host, client, site.unit, end)
-    return outcome
+    hindered = hindrance(host, config, away=is_away)
+    return _renew(host, config, outcome, nodes if wish else None, hindered=hindered)
+
+
+def _take_up(host: machines.Host, wish: renewal.Wish | None) -> renewal.Answer:
+    """Have it on disk which wish of a plan is at hand, before anything is done for it."""
+    said = renewal.answer(host) or renewal.Answer()
+    if wish is None:
+        return said
+    taken = renewing.take_up(said, wish, host.now())
+    if taken != said:
+        renewal.say(host, taken)
+    return taken
+
+
+def _renew(
+    host: machines.Host,
+    config: LxdConfig,
+    outcome: node_pool.Outcome,
+    nodes: Callable[[], node_pool.NodePool] | None,
+    *,
+    hindered: str,
+) -> node_pool.Outcome:
+    """Go on with a plan's wish, and answer it.
+
+    Args:
+        host: the machine.
+        config: the options.
+        outcome: how the pool is.
+        nodes: looks at the pool afresh; None if no wish holds now.
+        hindered: why no node can be replaced now.
+    """
+    said = renewal.answer(host) or renewal.Answer()  # One that was given up is noted there.
+    since = host.now() if outcome.replaced else said.since
+    said = dataclasses.replace(said, since=since, hindrance=hindered)
+    if nodes is not None and not said.failed:
+        said, waits_for = _next(host, said, outcome.waits_for or hindered, nodes())
+        outcome = dataclasses.replace(outcome, waits_for=waits_for)
+    renewal.say(host, said)
+    return dataclasses.replace(outcome, note=renewing.note(_channel(config), said))
+
+
+def _next(
+    host: machines.Host, said: renewal.Answer, waits_for: str, nodes: node_pool.NodePool
+) -> tuple[renewal.Answer, str]:
+    """Begin with the next node if it is time. Return the answer, and what is waited for."""
+    builds: dict[str, renewing.Build] = {}
+    if not waits_for:
+        try:
+            builds = nodes.builds()
+        except hosted_node.NodeError as e:
+            waits_for = str(e)
+    view = renewing.View(builds, nodes.replacing, waits_for)
+    said, name = renewing.step(said, view, host.now())
+    if not name:
+        return said, waits_for
+    nodes.replace(name, said.wish.id)
+    return said, f"{name} is next to be replaced"
 
 
 def replace(
@@ -80,8 +158,13 @@ def replace(
     name: str,
 ) -> dict[str, str]:
     """Note that a node shall be replaced. Raises pools.PoolError."""
-    pool = pool_of(client, view, config, site)
-    begun = node_pool.NodePool(host, pool, _channel(config), end).replace(name)
+    problem = hindrance(host, config)
+    if problem:
+        raise pools.PoolError(problem)
+    said = renewal.answer(host) or renewal.Answer()
+    release = renewing.release(_channel(config), said, live=False)
+    pool = pool_of(client, view, config, site, release)
+    begun = node_pool.NodePool(host, pool, release, end).replace(name)
     return {"old": begun.old, "new": begun.new}
 
 
@@ -92,7 +175,22 @@ def wanted(config: LxdConfig, site: Site) -> int | None:
     )
 
 
-def pool_of(client: lxd.Client, view: View, config: LxdConfig, site: Site) -> pools.Pool:
+def hindrance(host: machines.Host, config: LxdConfig, *, away: bool = False) -> str:
+    """Return why no node could stand beside the one that it replaces; empty if one could."""
+    if away:
+        return "this machine is evacuated: run restore before its nodes are replaced"
+    free = re.search(r"MemAvailable:\s+([0-9]+) kB", files.read(host, "/proc/meminfo"))
+    if free is None or int(free[1]) >= 1024 * pool_options.mib(config.node_memory):
+        return ""
+    return (
+        f"node-memory={config.node_memory}: less is free than a new node beside the old one may"
+        " take; lower it, or free memory on this machine"
+    )
+
+
+def pool_of(
+    client: lxd.Client, view: View, config: LxdConfig, site: Site, release: renewing.Release
+) -> pools.Pool:
     """Return this unit's pool."""
     is_vm = config.node_type == pool_options.VM
     return pools.Pool(
@@ -108,7 +206,7 @@ def pool_of(client: lxd.Client, view: View, config: LxdConfig, site: Site) -> po
         config.node_image or node_image.default(site.arch, is_vm=is_vm),
         pools.ground(client),
         member=view.name,
-        recipe=_channel(config),
+        recipe=release.channel,
     )
 
 
@@ -132,6 +230,7 @@ def notes(outcome: node_pool.Outcome) -> list[str]:
     found = [f"{outcome.joined}/{outcome.size} nodes joined"] if outcome.size else []
     found += [outcome.replaced] if outcome.replaced else []
     found += [outcome.waits_for] if outcome.waits_for else []
+    found += [outcome.note] if outcome.note else []
     found += [f"mended the nodes' profile: {', '.join(outcome.drift)}"] if outcome.drift else []
     if outcome.outdated:
         found.append(f"outdated, use replace-node: {', '.join(outcome.outdated)}")

@@ -48,9 +48,9 @@ def problems(options: Options) -> Iterator[str]:
         yield f"node-type={options.node_type}: set container or vm"
     if options.node_cpu < 1:
         yield f"node-cpu={options.node_cpu}: set 1 or more"
-    if _mib(options.node_memory) < _LEAST_MEMORY_MIB:
+    if mib(options.node_memory) < _LEAST_MEMORY_MIB:
         yield f"node-memory={options.node_memory}: write a size from 512MiB, such as 2GiB"
-    if _mib(options.node_disk) < _LEAST_DISK_MIB:
+    if mib(options.node_disk) < _LEAST_DISK_MIB:
         yield f"node-disk={options.node_disk}: write a size from 4GiB, such as 16GiB"
     if options.node_placement not in (pool_plan.EACH, pool_plan.SPREAD):
         yield f"node-placement={options.node_placement}: set each or spread"
@@ -63,7 +63,7 @@ def problems(options: Options) -> Iterator[str]:
         )
 
 
-def _mib(text: str) -> int:
+def mib(text: str) -> int:
     """Return a size in MiB; 0 if it is none."""
     found = _SIZE.fullmatch(text)
     if found is None:

@@ -38,6 +38,8 @@ class Replacement:
     since: float = 0.0
     reason: str = ""
     """Why it is given up."""
+    wish: str = ""
+    """The wish of a plan that it is for; empty if an operator asked for it."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -108,6 +110,7 @@ def decode(document: Mapping[str, Any]) -> Replacement | None:
         phase=Phase(document.get("phase", "build")),
         since=float(document.get("since", 0)),
         reason=str(document.get("reason", "")),
+        wish=str(document.get("wish", "")),
     )
 
 

@@ -23,6 +23,7 @@ import view as views
 from edgecloud.host import failures
 from edgecloud.interfaces import cluster_join
 from edgecloud.lxd import errors
+from edgecloud.lxd_member import renewal
 from sight import Sight
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class Work:
         self.troubles: list[str] = []
         self.notes: list[str] = []
         self.holding = ""
+        self.wish: renewal.Wish | None = None
+        """What a plan wants of the nodes that this unit hosts."""
         self.busy = False
         self.moved_on = False
 
@@ -163,7 +166,7 @@ class Work:
         if config is None or settled is None:
             return
         outcome = pool_care.care(
-            sight.host, *settled, config, sight.pool_site, self._control_plane
+            sight.host, *settled, config, sight.pool_site, self._control_plane, self.wish
         )
         if outcome is not None:
             self.notes += pool_care.notes(outcome)

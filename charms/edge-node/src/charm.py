@@ -126,7 +126,8 @@ class EdgeNodeCharm(ops.CharmBase):
             rejoins=work is not None and work.rollback == "rejoin",
             alone=known.is_control_plane and known.is_alone,
         )
-        self._component.ask(wishes)
+        hosted = relay.hosted_wish(self._host, known.outbox)
+        self._component.ask(dataclasses.replace(wishes, hosted=hosted))
         if published is None or work is None or not known.is_settled:
             return
         if not known.waits_for:

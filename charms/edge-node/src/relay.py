@@ -12,6 +12,7 @@ from edgecloud import host as machines
 from edgecloud.agent import paths
 from edgecloud.host import files
 from edgecloud.interfaces import edge_component, node_upgrade
+from edgecloud.lxd_member import renewal
 from edgecloud.rollout import messages, skew
 
 if typing.TYPE_CHECKING:
@@ -23,8 +24,13 @@ Status = messages.Status
 KUBERNETES = "kubernetes"
 """The kind of step, as orders name it, that takes a voter its way back."""
 
+HOSTED = "hosted"
+"""The kind of step that disturbs nothing of this machine: nodes in LXD are replaced beside it."""
+
 _BACK_S = 900
 """How long an offer must still be good when the agent is told to begin."""
+_WISHING = "applying"
+"""The state in which an agent waits for what it wished."""
 _TOUCHING = frozenset({Verb.GRANT, Verb.ROLL_BACK})
 _BEGINNING = frozenset({Verb.PREPARE, Verb.ROLL_BACK})
 _MAY_GO_BACK = messages.DISRUPTED | {Status.SOAKING, Status.REGRESSED}
@@ -94,7 +100,7 @@ def wishes(
     is_plane = component is not None and component.role == skew.CONTROL_PLANE
     is_kubernetes = report.part.partition("/")[0] == KUBERNETES
     needs = is_plane and is_kubernetes and not alone and report.status in _MAY_GO_BACK
-    disturbed = report.status in messages.DISRUPTED
+    disturbed = report.status in messages.DISRUPTED and not _is_hosted(report.part)
     if order is None or order.verb is Verb.FORGET:
         return edge_component.Wishes(way_back=needs, busy=disturbed)
     is_about = report.is_about(order.digest, order.part)
@@ -103,8 +109,21 @@ def wishes(
     unread = report.seen < order.stamp and (not order.expires or now < order.expires)
     return edge_component.Wishes(
         way_back=needs or coming,
-        busy=disturbed or (order.verb in _TOUCHING and unread and not ended),
+        busy=disturbed
+        or (order.verb in _TOUCHING and unread and not ended and not _is_hosted(order.part)),
     )
+
+
+def hosted_wish(host: machines.Host, said: Outbox) -> edge_component.HostedWish | None:
+    """Return what the agent wants of the nodes in LXD; None unless it waits for that now."""
+    if said.state != _WISHING or not _is_hosted(said.report.part):
+        return None
+    found = renewal.wish(host)
+    return edge_component.HostedWish(found.id, found.version, found.revision)
+
+
+def _is_hosted(part: str) -> bool:
+    return part.partition("/")[0] == HOSTED
 
 
 def missing(

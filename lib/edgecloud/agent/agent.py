@@ -25,7 +25,7 @@ from edgecloud.agent import (
     tally,
 )
 from edgecloud.agent import settings as machine_settings
-from edgecloud.agent.context import Context, EffectError
+from edgecloud.agent.context import Context, EffectError, NotYetError
 from edgecloud.host import failures
 from edgecloud.rollout import messages, node, orders, state
 
@@ -138,6 +138,9 @@ class Agent:
             if context is None:
                 raise EffectError("the plan of this work is gone")
             effects.perform(context, effect)
+        except NotYetError as e:
+            self.problem = str(e)
+            return False
         except EffectError as e:
             problem = e
         self.boundary(f"after {effect.value} in {before.value}")

@@ -23,6 +23,10 @@ class EffectError(Exception):
         self.burns, self.passes = burns, passes
 
 
+class NotYetError(Exception):
+    """An effect goes on without this program, and is asked after again at the next wake-up."""
+
+
 @dataclass(frozen=True)
 class Context:
     """One machine, one step of one plan."""

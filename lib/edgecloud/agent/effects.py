@@ -16,6 +16,7 @@ Failures = (failures.WorkloadError, *failures.FAILURES)
 
 DRIVERS: Mapping[route.Kind, str] = {
     route.Kind.FIRMWARE: "firmware_step",
+    route.Kind.HOSTED: "hosted_step",
     route.Kind.KUBERNETES: "kubernetes_step",
     route.Kind.LXD: "snaps_step",
     route.Kind.SNAPS: "snaps_step",

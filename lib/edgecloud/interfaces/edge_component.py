@@ -43,6 +43,20 @@ class Component:
     way_back_until: int | None = None
     """Until when an offer to join again is good that lies on this machine's disk for the agent,
     in seconds since 1970 UTC. Absent while there is none."""
+    hosted: tuple[str, ...] = ()
+    """Of an LXD member: the version of each Kubernetes node that it hosts, in their order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HostedWish:
+    """What the nodes that an LXD member hosts are to be replaced by."""
+
+    id: str = ""
+    """Another one for each attempt; what failed is not tried again under the same."""
+    version: str = ""
+    """The minor of Kubernetes, such as ``1.36``."""
+    revision: str = ""
+    """The exact build of the snap; what the channel holds if empty."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +67,8 @@ class Wishes:
     """An upgrade of Kubernetes is at hand on this node: leave an offer to join for the agent."""
     busy: bool = False
     """The agent is disturbing this machine: restart, reconfigure and install nothing now."""
+    hosted: HostedWish | None = None
+    """Of an LXD member: replace the nodes that live here, one by one; the answer goes by a file."""
 
 
 class ComponentProvider:
@@ -91,6 +107,7 @@ class ComponentProvider:
         return Wishes(
             way_back=any(wishes.way_back for wishes in found),
             busy=any(wishes.busy for wishes in found),
+            hosted=next((wishes.hosted for wishes in found if wishes.hosted), None),
         )
 
 

@@ -38,6 +38,8 @@ class Machine:
     duration_s: int = 0
     """How long an upgrade takes here; 0 if nobody measured."""
     labels: tuple[Label, ...] = ()
+    hosted: tuple[str, ...] = ()
+    """The version of Kubernetes of each node that it hosts in LXD and that has no agent."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)

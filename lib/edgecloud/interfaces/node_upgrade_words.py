@@ -110,6 +110,7 @@ def machine_of(member: inventory.Member) -> Machine:
         coordinator=member.coordinator,
         duration_s=member.duration_s,
         labels=_labels(member.labels),
+        hosted=member.hosted,
     )
 
 
@@ -127,6 +128,7 @@ def member_of(name: str, machine: Machine) -> inventory.Member:
         coordinator=machine.coordinator,
         duration_s=machine.duration_s,
         labels=tuple((label.key, label.value) for label in machine.labels),
+        hosted=machine.hosted,
     )
 
 

@@ -35,6 +35,7 @@ def node_transition(before: state.Node, after: state.Node) -> dict[str, Any] | N
     return {
         "node": after.name,
         "digest": work.digest if work else "",
+        "part": work.part if work else "",
         "from": before.state.value,
         "to": after.state.value,
         "reason": after.reason,

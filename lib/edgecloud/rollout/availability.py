@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from edgecloud.rollout import ledger, listen, messages, plan, route, skew, waves, window
+from edgecloud.rollout import inventory, ledger, listen, messages, plan, route, skew, waves, window
 
 Status = messages.Status
 DOWN = messages.DISRUPTED | {Status.REGRESSED, Status.QUARANTINED}
@@ -71,6 +71,8 @@ def count(site: ledger.Site, accepted: plan.Plan, entries: ledger.Entries, now: 
         current = minor_of(site, name)
         if current:
             account.fleet[member.role, current] += 1
+        for minor in _hosted_minors(rollout, member, entry):
+            account.fleet[skew.WORKER, minor] += 1
         in_use = entry is not None and entry.holds_slot
         if in_use or (report is not None and report.status in messages.DISRUPTED):
             target = skew.parse(_step_of(rollout, entry).version) if entry else None
@@ -118,6 +120,17 @@ def minor_of(site: ledger.Site, name: str) -> skew.Minor | None:
     report = site.sight.reports.get(name)
     reported = skew.parse(report.version) if report and report.version else None
     return reported or site.rollout.members[name].minor
+
+
+def _hosted_minors(
+    rollout: ledger.Rollout, member: inventory.Member, entry: ledger.Entry | None
+) -> tuple[skew.Minor, ...]:
+    """Return the minors of the nodes that a member hosts: as they were, or have been brought to."""
+    if not member.hosted:
+        return ()
+    done = rollout.steps[: entry.step] if entry else ()
+    came_to = [skew.parse(step.version) for step in done if step.kind is route.Kind.HOSTED]
+    return (came_to[-1],) if came_to and came_to[-1] else member.hosted_minors
 
 
 def majority(voters: int) -> int:

@@ -38,7 +38,7 @@ def _turns(
     """Return how long each turn of a wave takes; who may not go together takes turns."""
     if not names:
         return []
-    longest = max(route.duration_s(accepted, members[name]) for name in names)
+    longest = max(route.duration_s(accepted, members[name], step.kind) for name in names)
     count = 1 if step.together else math.ceil(len(names) / at_once(accepted, members, names))
     return [longest] * count
 

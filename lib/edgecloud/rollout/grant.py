@@ -26,10 +26,10 @@ def open_account(
 
 def node_blockers(account: Account, name: str, step: route.Step, *, back: bool) -> list[str]:
     """Return what stands against disturbing one node, besides what stands against all."""
-    entry, report = account.entries[name], account.site.sight.reports.get(name)
-    if report is None or name in account.site.sight.silent:
+    sight = account.site.sight
+    if name not in sight.reports or name in sight.silent:
         return ["it is not heard"]
-    found = _own_blockers(account, name, entry, report, back=back)
+    found = _own_blockers(account, name, step, back=back)
     if step.together:
         return found
     return found + shared_blockers(account, name, step, back=back)
@@ -60,9 +60,8 @@ def _shared(account: Account, name: str, step: route.Step, *, back: bool) -> lis
     return [problem for problem in among if problem]
 
 
-def _own_blockers(
-    account: Account, name: str, entry: ledger.Entry, report: messages.Report, *, back: bool
-) -> list[str]:
+def _own_blockers(account: Account, name: str, step: route.Step, *, back: bool) -> list[str]:
+    entry, report = account.entries[name], account.site.sight.reports[name]
     found: list[str] = []
     if report.vetoed:
         found.append("vetoed on the node")
@@ -76,7 +75,7 @@ def _own_blockers(
         same = messages.Verb.ROLL_BACK if back else messages.Verb.GRANT
         if entry.verb is same:
             found.append("its last grant is not over")
-    needed_s = route.duration_s(account.accepted, account.site.rollout.members[name])
+    needed_s = route.duration_s(account.accepted, account.site.rollout.members[name], step.kind)
     if account.window_s < needed_s:
         found.append(f"needs {needed_s} s of a window with {account.window_s} s left")
     return found
@@ -164,6 +163,8 @@ def is_rival(account: Account, other: str, role: str) -> bool:
 def skew_blocker(account: Account, name: str, step: route.Step, *, back: bool) -> str:
     """Return whether versions would stand beside each other that may not."""
     current, target = availability.minor_of(account.site, name), skew.parse(step.version)
+    if step.kind is route.Kind.HOSTED and target is not None:
+        return _newcomer_blocker(account, target)
     if step.kind is not route.Kind.KUBERNETES or current is None or target is None:
         return ""
     role = account.site.rollout.members[name].role
@@ -173,6 +174,14 @@ def skew_blocker(account: Account, name: str, step: route.Step, *, back: bool) -
     if move not in account.skews:
         account.skews[move] = skew.blocker(account.fleet, *move)
     return account.skews[move]
+
+
+def _newcomer_blocker(account: Account, target: skew.Minor) -> str:
+    """Return why no new worker may join at a minor now; it skips none, as it had none before."""
+    before = [pair for pair, count in account.fleet.items() if count]
+    known = set(skew.problems(before))
+    found = skew.problems([*before, (skew.WORKER, target)])
+    return next((problem for problem in found if problem not in known), "")
 
 
 def prior_minor(rollout: ledger.Rollout, name: str, target: skew.Minor) -> skew.Minor:

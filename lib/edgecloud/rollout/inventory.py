@@ -29,11 +29,18 @@ class Member:
     duration_s: int = 0
     """How long an upgrade takes here (95th percentile); 0 if nobody measured."""
     labels: tuple[tuple[str, str], ...] = ()
+    hosted: tuple[str, ...] = ()
+    """The version of Kubernetes of each node that it hosts in LXD and that has no agent."""
 
     @property
     def minor(self) -> skew.Minor | None:
         """The minor of Kubernetes that it runs."""
         return skew.parse(self.version)
+
+    @property
+    def hosted_minors(self) -> tuple[skew.Minor, ...]:
+        """The minors of the nodes that it hosts, the oldest first."""
+        return tuple(sorted(filter(None, map(skew.parse, self.hosted))))
 
 
 Inventory = Mapping[str, Member]
@@ -58,6 +65,7 @@ def read(document: Iterable[Mapping[str, Any]]) -> Inventory:
     entries: list[dict[str, Any]] = [dict(entry) for entry in document]
     for entry in entries:
         entry["labels"] = tuple((key, value) for key, value in entry.get("labels", ()))
+        entry["hosted"] = tuple(entry.get("hosted", ()))
     return freeze(Member(**entry) for entry in entries)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgecloud.rollout import state, window
+from edgecloud.rollout import route, state, window
 
 State = state.State
 Node = state.Node
@@ -77,6 +77,8 @@ def regress(node: Node, reason: str) -> Node:
 
     A voter goes back by leaving the cluster; while another one is out, that could cost the quorum.
     """
+    if node.work and node.work.rollback == route.STAY:
+        return quarantine(burn(node), f"{reason}; there is no way back any more")
     if node.work and node.work.voter and node.work.rollback != "none":
         return replace(burn(node), state=State.REGRESSED, reason=reason)
     return fail(node, reason)

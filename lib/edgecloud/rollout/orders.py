@@ -119,7 +119,7 @@ def _roll_back(node: Node, event: state.Ordered) -> Node:
     order, seen = event.order, replace(node, stamp=event.order.stamp)
     if node.state not in (State.SOAKING, State.DONE, State.REGRESSED) or not is_own(node, order):
         return seen
-    if node.work is None or node.work.rollback == "none" or not node.prior:
+    if node.work is None or node.work.rollback in route.ONE_WAY or not node.prior:
         where = State.QUARANTINED if node.state is State.REGRESSED else State.SKIPPED
         return replace(seen, state=where, reason="there is no way back")
     return _begin(seen, event, back=True)

@@ -9,6 +9,12 @@ from typing import Any
 from edgecloud.rollout import availability, forecast, inventory, plan, route, skew, waves
 
 
+_BACK = {
+    route.NONE: "no way back",
+    route.STAY: "each old one stays until its new one is Ready",
+}
+
+
 def outlook(accepted: plan.Plan, members: inventory.Inventory, now: int) -> dict[str, Any]:
     """Return steps, waves, each node's way, time and bytes, risks, and what is final.
 
@@ -81,7 +87,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
             yield f"  {_wave(found, number, names, watched[number])}"
     for name, node in found["nodes"].items():
         hops = [
-            f"{part} (back by {back})" if back != "none" else f"{part} (no way back)"
+            f"{part} ({_BACK.get(back, f'back by {back}')})"
             for part, back in zip(node["way"], node["back"], strict=True)
         ]
         runs = f" ({node['version']})" if node["version"] else ""
@@ -170,7 +176,7 @@ def no_ways_back(
             name
             for name, member in chosen.items()
             if route.concerns(step, member)
-            and route.rollback_kind(accepted, step.kind, member) == "none"
+            and route.rollback_kind(accepted, step.kind, member) in route.ONE_WAY
         ]
         if stuck:
             yield f"{step.part}: no way back for {', '.join(stuck)}"

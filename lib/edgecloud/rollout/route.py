@@ -3,6 +3,7 @@
 A step changes one kind of thing on every node that it concerns before the next step begins, so a
 failure names one culprit and every node has one way back. LXD goes first, all its members
 together; then Kubernetes, one minor after the other; then the operating system; then other snaps.
+Nodes that LXD hosts are made anew, at the minor that the control planes have come to.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from edgecloud.rollout import inventory, plan, skew, terms, window
 
 NO_RESTORE = (
-    "no node restores itself; say auto. A node that edge-lxd hosts is no part of a plan: its "
-    "action replace-node makes a new one, and keeps the old one until that is Ready"
+    "no node restores itself; say auto. A node that edge-lxd hosts is replaced by a new one, "
+    "and stays until that is Ready"
 )
 
 
@@ -26,11 +27,17 @@ class Kind(str, enum.Enum):
 
     LXD = "lxd"
     KUBERNETES = "kubernetes"
+    HOSTED = "hosted"
+    """The nodes that an LXD member hosts: each is replaced by a new one."""
     OS = "os"
     FIRMWARE = "firmware"
     SNAPS = "snaps"
 
 
+NONE, STAY = "none", "stay"
+"""Ways back: there is none; or what is not replaced yet stays, and there is none once all is."""
+ONE_WAY = frozenset({NONE, STAY})
+"""Once such a step is done on a node, that node cannot be told to go back."""
 _REBOOTING = frozenset({Kind.OS, Kind.FIRMWARE})
 
 
@@ -92,8 +99,7 @@ def steps(accepted: plan.Plan, members: inventory.Inventory) -> tuple[Step, ...]
         found.append((Kind.FIRMWARE, targets.firmware.eeprom, True))
     if targets.lxd and any(member.lxd for member in chosen.values()):
         found.append((Kind.LXD, "", True))
-    minors = _minors(accepted, chosen)
-    found += [(Kind.KUBERNETES, str(minor), minor == minors[-1]) for minor in minors]
+    found += list(_kubernetes(accepted, chosen))
     if targets.os:
         found.append((Kind.OS, targets.os.version, True))
     if targets.snaps:
@@ -115,9 +121,11 @@ def concerns(step: Step, member: inventory.Member, version: str = "") -> bool:
     """Return whether a step has anything to do on a member that runs a version now."""
     if step.kind is Kind.LXD:
         return member.lxd
-    if step.kind is not Kind.KUBERNETES:
+    if step.kind not in (Kind.KUBERNETES, Kind.HOSTED):
         return True
     current, target = skew.parse(version or member.version), skew.parse(step.version)
+    if step.kind is Kind.HOSTED:
+        current = next(iter(member.hosted_minors), None)
     if current is None or target is None:
         return False
     return current < target or (step.last and current == target)
@@ -134,6 +142,11 @@ def problems(accepted: plan.Plan, members: inventory.Inventory) -> list[str]:
             f"{member.name}: runs {member.version}, which is newer than {target}"
             for member in chosen.values()
             if member.minor and member.minor > target
+        ]
+        found += [
+            f"{member.name}: hosts a node at {member.hosted_minors[-1]}, newer than {target}"
+            for member in chosen.values()
+            if member.hosted_minors and member.hosted_minors[-1] > target
         ]
         found += _missing_releases(kubernetes, chosen, _minors(accepted, chosen))
     builds = [(f"snaps.{snap.name}", snap.revision) for snap in accepted.targets.snaps]
@@ -168,11 +181,11 @@ def work(accepted: plan.Plan, part: str, wave: int, member: inventory.Member) ->
         cordons=(reboots and (member.lxd or bool(member.version)))
         or (kind is Kind.KUBERNETES and bool(member.version)),
         hosts=reboots and member.lxd,
-        voter=member.voter,
+        voter=member.voter and kind is not Kind.HOSTED,
         rollback=rollback_kind(accepted, kind, member),
         on_block=accepted.drain.on_block,
         soak_s=soak_s(accepted, wave),
-        duration_s=duration_s(accepted, member),
+        duration_s=duration_s(accepted, member, kind),
         calendar=accepted.calendar,
     )
 
@@ -182,8 +195,10 @@ def soak_s(accepted: plan.Plan, wave: int) -> int:
     return (accepted.canary, *accepted.waves)[min(wave, len(accepted.waves))].soak_s
 
 
-def duration_s(accepted: plan.Plan, member: inventory.Member) -> int:
-    """Return how long a node is expected to be disturbed."""
+def duration_s(accepted: plan.Plan, member: inventory.Member, kind: Kind | None = None) -> int:
+    """Return how long a node is expected to be disturbed; those that it hosts, one by one."""
+    if kind is Kind.HOSTED:
+        return accepted.deadlines.node_s * len(member.hosted)
     return member.duration_s or accepted.deadlines.node_s
 
 
@@ -196,18 +211,52 @@ def rollback_kind(accepted: plan.Plan, kind: Kind, member: inventory.Member) -> 
             return "none"
         return "packages-best-effort" if system.kind == "apt-snapshot" else "slot"
     if kind in (Kind.FIRMWARE, Kind.LXD):
-        return "none"
+        return NONE
+    if kind is Kind.HOSTED:
+        return STAY
     if kind is Kind.KUBERNETES and member.voter and wanted in ("auto", "revert"):
         return "rejoin"
     return "revert" if wanted == "auto" else wanted
+
+
+def _kubernetes(
+    accepted: plan.Plan, chosen: inventory.Inventory
+) -> Iterator[tuple[Kind, str, bool]]:
+    """Yield a step for each minor, and where nodes that are hosted follow, one for these.
+
+    A node that is made anew passes no minor on its way, so it follows at the end, and before that
+    only where it would be too old for the next control plane.
+    """
+    minors, hosted = _minors(accepted, chosen), _oldest_hosted(chosen)
+    runs = any(member.minor for member in chosen.values())
+    for minor, following in zip(minors, (*minors[1:], None), strict=False):
+        if runs:
+            yield Kind.KUBERNETES, str(minor), following is None
+        if hosted is not None and _must_follow(hosted, minor, following):
+            hosted = minor
+            yield Kind.HOSTED, str(minor), following is None
+
+
+def _must_follow(hosted: skew.Minor, minor: skew.Minor, following: skew.Minor | None) -> bool:
+    if following is None:
+        return hosted <= minor
+    return hosted < minor and bool(
+        skew.problems({(skew.CONTROL_PLANE, following), (skew.WORKER, hosted)})
+    )
+
+
+def _oldest_hosted(chosen: inventory.Inventory) -> skew.Minor | None:
+    return min((minor for m in chosen.values() for minor in m.hosted_minors), default=None)
 
 
 def _minors(accepted: plan.Plan, chosen: inventory.Inventory) -> tuple[skew.Minor, ...]:
     kubernetes = accepted.targets.kubernetes
     target = skew.parse(kubernetes.to) if kubernetes else None
     running = [member.minor for member in chosen.values() if member.minor]
-    if target is None or not running:
+    if target is None:
         return ()
+    if not running:
+        return (target,) if _oldest_hosted(chosen) else ()
     return skew.route(min(running), target) or (target,)
 
 
@@ -219,18 +268,26 @@ def _missing_releases(
         return
     for minor in minors:
         release = kubernetes.releases.get(str(minor))
-        passing = [m for m in chosen.values() if m.minor and m.minor <= minor]
+        passing = [m for m in chosen.values() if _passes(m, minor, last=minor == minors[-1])]
         for arch in sorted({member.arch for member in passing}):
             if release is None or release.revision.get(arch) is None:
                 names = ", ".join(m.name for m in passing if m.arch == arch)
                 yield f"targets.kubernetes.releases: {names} must pass {minor} ({arch})"
 
 
+def _passes(member: inventory.Member, minor: skew.Minor, *, last: bool) -> bool:
+    """Return whether a member, or a node that it hosts, may need the build of a minor."""
+    hosts = last and any(each <= minor for each in member.hosted_minors)
+    return hosts or (member.minor is not None and member.minor <= minor)
+
+
 def _target(accepted: plan.Plan, kind: Kind, version: str, arch: str) -> str:
     targets = accepted.targets
-    if kind is Kind.KUBERNETES and targets.kubernetes:
+    if kind in (Kind.KUBERNETES, Kind.HOSTED) and targets.kubernetes:
         release = targets.kubernetes.releases.get(version)
         revision = release.revision.get(arch) if release else None
+        if kind is Kind.HOSTED:
+            return ":".join(filter(None, ("hosted", version, str(revision or ""))))
         return f"microk8s:{revision}" if revision else ""
     if kind is Kind.LXD and targets.lxd:
         return f"lxd:{targets.lxd.revision.get(arch)}"

@@ -95,10 +95,13 @@ def _is_used(site: ledger.Site, name: str, entry: ledger.Entry) -> bool:
 
 def _fits(site: ledger.Site, accepted: plan.Plan, now: int) -> set[int]:
     """Return when the calendar lets the nodes go that are still to go: now, or some time."""
+    rollout, last = site.rollout, len(site.rollout.steps) - 1
     needs = {
-        route.duration_s(accepted, site.rollout.members[name])
-        for name, entry in site.rollout.entries.items()
-        if _may_go(site.rollout, entry)
+        route.duration_s(
+            accepted, rollout.members[name], rollout.steps[min(entry.step, last)].kind
+        )
+        for name, entry in rollout.entries.items()
+        if _may_go(rollout, entry)
     }
     return {window.next_fit(accepted.calendar, now, needed) or 0 for needed in needs}
 

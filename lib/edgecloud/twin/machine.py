@@ -36,8 +36,8 @@ class Machine:
     """A box, and what a run knows of it."""
 
     box: boxes.Box
-    whole_s: float
-    """How long a whole upgrade takes here in this run."""
+    pace: float
+    """What part of the time that is expected an upgrade takes here in this run."""
     said: messages.Report
     turn: int = 0
     """Raised to void what was planned for it."""
@@ -119,7 +119,8 @@ class Machine:
         if self.is_gone:
             return None
         if self.box.pending:
-            return begin + max(1, int(self.whole_s * SHARES[self.box.pending[0]]))
+            whole_s = self.pace * (node.work.duration_s if node.work else 0)
+            return begin + max(1, int(whole_s * SHARES[self.box.pending[0]]))
         if node.state is State.SOAKING:
             return begin + max(1, node.work.soak_s if node.work else 1)
         unfinished = node.state is State.QUARANTINED and not node.isolated

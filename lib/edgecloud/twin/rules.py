@@ -193,7 +193,8 @@ def _holding(judged: Judged) -> Iterator[str]:
     if judged.ups and judged.now >= accepted.expires:
         yield "I17 granted after the plan expired"
     for name in judged.decision.granted:
-        needed = route.duration_s(accepted, judged.case.members[name])
+        kind = judged.rollout.steps[judged.rollout.entries[name].order_step].kind
+        needed = route.duration_s(accepted, judged.case.members[name], kind)
         if not _is_open(accepted.calendar, judged.now, judged.now + needed):
             yield "I14 granted what does not fit the window"
 

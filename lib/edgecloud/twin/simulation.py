@@ -88,7 +88,10 @@ class Run:
         self._troubles = dict[str, int]()
         """What befell the site, and when it is over."""
         chosen = route.selected(premise.accepted, premise.members).values()
-        self._longest_s = max(route.duration_s(premise.accepted, member) for member in chosen)
+        self._longest_s = {
+            step.kind: max(route.duration_s(premise.accepted, m, step.kind) for m in chosen)
+            for step in self._rollout.steps
+        }
         self._found = Outcome()
 
     def outcome(self) -> Outcome:
@@ -109,9 +112,8 @@ class Run:
 
     def _fresh(self, member: inventory.Member) -> machine.Machine:
         box = boxes.fresh(member.name, member.version, f"{member.name}-old")
-        whole = route.duration_s(self._premise.accepted, member)
         pace = self._draw.triangular(0.4, 1.0, 0.7)
-        return machine.Machine(box, whole * pace, boxes.report(box))
+        return machine.Machine(box, pace, boxes.report(box))
 
     # --- time --------------------------------------------------------------------------------
 
@@ -150,8 +152,8 @@ class Run:
 
     def _opening(self) -> int:
         """Return when a window opens next that is long enough for every node."""
-        accepted = self._premise.accepted
-        needed = self._longest_s
+        accepted, steps = self._premise.accepted, self._rollout.steps
+        needed = self._longest_s[steps[min(self._rollout.step, len(steps) - 1)].kind]
         if window.fits(accepted.calendar, self._now, needed):
             return accepted.expires  # It is not the window that anything waits for.
         return window.next_fit(accepted.calendar, self._now, needed) or accepted.expires

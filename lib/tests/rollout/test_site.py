@@ -220,7 +220,7 @@ def test_given_a_minor_without_a_release_when_accepted_then_the_nodes_that_need_
 
 
 def test_given_a_plan_that_wants_a_restore_when_accepted_then_it_says_what_to_use_instead():
-    with pytest.raises(intent.IntentError, match=r"rollback.kind: .* say auto. .* replace-node"):
+    with pytest.raises(intent.IntentError, match=r"rollback.kind: .* say auto. .* is replaced"):
         intent.accept(sites.make(rollback={"kind": "restore"}), THREE, 0)
 
 
