@@ -10,6 +10,7 @@ import hosting
 import node_pool
 import pool_plan
 import pools
+import renewing
 import replacement
 from edgecloud.interfaces.cluster_join import (
     Admission,
@@ -172,11 +173,12 @@ class Site:
     plane: Plane
     world: pi.World
     cut: object = lambda _: None
+    release: renewing.Release = renewing.Release("1.35/stable")
 
     def pool_now(self):
         host = self.world.machines["host"].host()
         return node_pool.NodePool(
-            host, self.pool, "1.35/stable", self.plane, guest=self.pool.guest, boundary=self.cut
+            host, self.pool, self.release, self.plane, guest=self.pool.guest, boundary=self.cut
         )
 
     def hook(self, size):

@@ -1,0 +1,98 @@
+"""A control plane, an LXD member with nodes in it, and a plan that moves all of them."""
+
+import json
+
+import hosted_site
+import sites
+from hosted_site import LXD, PLANE
+
+from edgecloud.agent import journal
+from edgecloud.rollout import ledger
+
+NODE, CONTROL = "edge-node", "edge-upgrade-controller"
+MINOR = "1.36"
+FORMER = ("edge-lxd-0-1a", "edge-lxd-0-2a")
+FOLLOWING = ("edge-lxd-0-1b", "edge-lxd-0-2b")
+
+
+class RenewalSite(hosted_site.HostedSite):
+    """Hosted nodes, the hands of both machines, and who coordinates them."""
+
+    def __init__(self, folder, *, seed, nodes):
+        super().__init__(folder, seed=seed, nodes=nodes)
+        self.fewest = nodes
+        self.most = 0
+        for app in (NODE, CONTROL):
+            self.add_application(app, hosted_site.CHARMS / app)
+        for app in (PLANE, LXD):
+            self.integrate(f"{app}:component", f"{NODE}:component")
+        self.integrate(f"{CONTROL}:nodes", f"{NODE}:controller")
+        self.add_unit(CONTROL, self.units[f"{PLANE}/0"].machine)
+        self.settle()
+        self.record.watchers.append(self._count)
+
+    @property
+    def host(self):
+        """The machine that hosts nodes."""
+        return self.machine(f"{LXD}/0")
+
+    def start(self, *, generation=1):
+        build = {"revision": {"arm64": self.build()}}
+        given = sites.document(
+            "up",
+            {"kubernetes": {"to": MINOR, "releases": {MINOR: build}}},
+            generation=generation,
+            drain={"timeout": "60s", "single-node": "accept-downtime"},
+        )
+        sites.start(self, CONTROL, given)
+
+    def build(self):
+        """The build that the plan names: not what the channel holds."""
+        return int(self.world.store.find("microk8s", f"{MINOR}/candidate", "arm64").revision)
+
+    def until(self, holds, within_s=6 * 3600):
+        """Run until something holds; let time pass where no hook is due."""
+        end = self.clock.now() + within_s
+        while not holds():
+            assert self.clock.now() < end, [unit.status for unit in self.units.values()]
+            if not self.step():
+                due = (self.next_due(), self._next_poll())
+                self.advance_to(min(each for each in due if each is not None))
+
+    def builds(self):
+        """The build of each node, by its name."""
+        found = {name: one.snaps["microk8s"].revision for name, one in self.hosted().items()}
+        return {name: int(build) for name, build in found.items()}
+
+    def burnt(self):
+        """What the machine that hosts nodes does not try again by itself."""
+        return journal.Journal(self.host.host()).node.burnt
+
+    def phase(self):
+        (relation,) = [r for r in self.relations.values() if CONTROL in r.endpoints and r.peer]
+        books = relation.app_bags[CONTROL].data.get("rollout")
+        return ledger.read(json.loads(books)).phase if books else None
+
+    def ended(self):
+        return self.phase() in ledger.TERMINAL
+
+    def spoil(self, name):
+        """Have a node that is yet to be made join, and never be Ready."""
+
+        def look(_):
+            made = self.hosted().get(name)
+            if made is not None and made.node is not None:
+                made.node.sick = "sick"
+
+        self.record.watchers.append(look)
+
+    def cordoned(self):
+        return [name for name, node in self.cluster().nodes.items() if node.cordoned]
+
+    def _count(self, hook):
+        """Count the hosted nodes that Kubernetes calls Ready, while their machine runs."""
+        nodes = self.cluster().nodes.items()
+        ready = [n for n, one in nodes if n.startswith(LXD) and one.ready == "True"]
+        if self.host.powered:
+            self.fewest = min(self.fewest, len(ready))
+        self.most = max(self.most, len(self.hosted()))

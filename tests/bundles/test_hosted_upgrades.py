@@ -1,0 +1,77 @@
+"""Nodes that LXD hosts move with a plan: each beside the old one, after the control plane."""
+
+import pytest
+import renewal_site
+import sites
+from hosted_site import LXD
+from renewal_site import CONTROL, FOLLOWING, FORMER
+
+from edgecloud.rollout import ledger
+
+Phase = ledger.Phase
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    yield from sites.making(renewal_site.RenewalSite, tmp_path)
+
+
+def test_given_a_plan_when_the_control_plane_has_moved_then_hosted_nodes_are_replaced_one_by_one(
+    make_site,
+):
+    site = make_site(seed=0, nodes=2)
+
+    site.start()
+    site.settle(within_s=8 * 3600)
+
+    assert site.phase() is Phase.COMPLETED
+    assert site.builds() == dict.fromkeys(FOLLOWING, site.build())
+    assert site.nodes() == dict.fromkeys(("pi-1", *FOLLOWING), True)
+    assert (site.fewest, site.most) == (2, 3)
+    assert site.cordoned() == []
+    assert "set node-channel=1.36/stable" in site.message(LXD)
+
+
+def test_given_a_new_node_that_never_is_ready_when_given_up_then_the_old_one_serves_and_all_stops(
+    make_site,
+):
+    site = make_site(seed=1, nodes=1)
+    before = site.builds()
+    site.spoil(FOLLOWING[0])
+
+    site.start()
+    site.settle(within_s=8 * 3600)
+
+    assert (site.phase(), site.burnt()) == (Phase.HELD, (f"hosted:1.36:{site.build()}",))
+    assert f"edge-lxd-0 failed, and the plan allows none ({FORMER[0]} stays" in site.message(
+        CONTROL
+    )
+    assert site.builds() == before
+    assert site.nodes() == {"pi-1": True, FORMER[0]: True}
+    assert (site.fewest, site.cordoned()) == (1, [])
+    site.advance(4 * 3600)
+    assert site.builds() == before
+
+
+def test_given_no_controller_and_then_no_power_when_both_are_back_then_the_node_is_replaced(
+    make_site,
+):
+    site = make_site(seed=2, nodes=1)
+    site.start()
+    site.until(lambda: FOLLOWING[0] in site.hosted())
+
+    site.cut_controller()
+    site.advance(1200)
+    alone = site.nodes()[FORMER[0]]
+    site.heal_controller()
+    site.until(lambda: FOLLOWING[0] in site.nodes())
+    site.power_off(site.host.id)
+    site.advance(120)
+    site.power_on(site.host.id)
+    site.settle(within_s=8 * 3600)
+
+    assert alone
+    assert site.phase() is Phase.COMPLETED
+    assert site.builds() == {FOLLOWING[0]: site.build()}
+    assert site.nodes() == {"pi-1": True, FOLLOWING[0]: True}
+    assert site.cordoned() == []
