@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
+import typing
 
 from edgecloud import host as machines
 from edgecloud.agent import archive, paths, units
 from edgecloud.host import files
+from edgecloud.lxd_member import renewal
 from edgecloud.metrics import node
+
+if typing.TYPE_CHECKING:
+    from edgecloud.rollout import state
 
 STAMP = "/var/lib/edge-node/program"
 LEFT = (
@@ -19,6 +24,7 @@ LEFT = (
     paths.SEEN,
     paths.GAUGES,
     f"{node.FOLDER}/{node.TEXTFILE}",
+    renewal.WISH,
 )
 """What means nothing without the agent. Journal and backups stay: they are evidence."""
 
@@ -52,10 +58,20 @@ def is_safe(host: machines.Host) -> bool:
     from edgecloud.agent import journal  # A hook that changes nothing needs none of these.
     from edgecloud.rollout import state
 
-    node = journal.Journal(host).node
+    found = journal.Journal(host).node
     # In REGRESSED nothing is under way: the node waits for leave to go back.
     still = {state.State.SOAKING, state.State.REGRESSED}
-    return node is None or node.state in state.RESTING | state.UNTOUCHED | still
+    return (
+        found is None
+        or found.state in state.RESTING | state.UNTOUCHED | still
+        or _waits_for_another(found)
+    )
+
+
+def _waits_for_another(found: state.Node) -> bool:
+    """Return whether nodes in LXD are being replaced, which the unit beside does and ends."""
+    is_hosted = found.work is not None and found.work.part.startswith(renewal.KIND)
+    return is_hosted and found.state.value == "applying"
 
 
 def retire(host: machines.Host) -> bool:

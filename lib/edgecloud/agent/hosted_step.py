@@ -15,10 +15,6 @@ _FORMER = renewal.KIND
 """What runs while not all nodes are what was wished for last."""
 
 
-def _answer(context: Context) -> renewal.Answer:
-    return renewal.answer(context.machine) or renewal.Answer()
-
-
 def _wish(context: Context) -> renewal.Wish:
     node, work = context.node, context.work
     revision = work.target.removeprefix(f"{renewal.KIND}:{work.version}").removeprefix(":")
@@ -26,7 +22,8 @@ def _wish(context: Context) -> renewal.Wish:
 
 
 def _look(context: Context) -> Look:
-    running = _answer(context).reached or _FORMER
+    said = renewal.answer(context.machine)
+    running = (said.reached if said else context.node.prior) or _FORMER
     return Look(running=running, default=running, staged=context.node.target)
 
 
@@ -44,8 +41,10 @@ def _back_up(context: Context) -> None:
 
 
 def _apply(context: Context) -> None:
-    said, wanted = _answer(context), _wish(context)
+    wanted, said = _wish(context), renewal.answer(context.machine)
     renewal.want(context.machine, wanted)
+    if said is None:
+        raise EffectError("edge-lxd has left this machine")
     if said.reached == wanted.target:
         return
     if said.wish == wanted and said.failed:
@@ -55,7 +54,8 @@ def _apply(context: Context) -> None:
 
 def _roll_back(context: Context) -> None:
     """Leave everything as it is: what was not replaced stays, and nothing else is still there."""
-    if _answer(context).reached == context.node.target:
+    said = renewal.answer(context.machine)
+    if said is not None and said.reached == context.node.target:
         raise EffectError("the nodes that lived here before are gone")
 
 

@@ -93,15 +93,26 @@ def download_mib(
     sizes = dict(_sizes(accepted))
     if not any(sizes.values()):
         return None
-    fetched = [(sizes.get(part, ()), members[name].arch) for name, part in staged]
-    return sum(each.get(arch, 0) for parts, arch in fetched for each in parts)
+    fetched = [(sizes.get(part, ()), members[name], part) for name, part in staged]
+    return sum(
+        each.get(member.arch, 0) * _copies(member, part)
+        for parts, member, part in fetched
+        for each in parts
+    )
+
+
+def _copies(member: inventory.Member, part: str) -> int:
+    """Return how many machines fetch what a member needs for a step."""
+    is_hosted = part.partition("/")[0] == route.Kind.HOSTED.value
+    return len(member.hosted) if is_hosted else 1
 
 
 def _sizes(accepted: plan.Plan) -> Iterator[tuple[str, tuple[schema.Pairs, ...]]]:
     """Yield for each step how many MiB of what each architecture fetches."""
     targets, kind = accepted.targets, route.Kind
     for minor, release in targets.kubernetes.releases if targets.kubernetes else ():
-        yield f"{kind.KUBERNETES.value}/{minor}", tuple(filter(None, [release.mib]))
+        for each in (kind.KUBERNETES, kind.HOSTED):
+            yield f"{each.value}/{minor}", tuple(filter(None, [release.mib]))
     if targets.lxd:
         yield kind.LXD.value, tuple(filter(None, [targets.lxd.mib]))
     if targets.os:

@@ -143,17 +143,29 @@ def problems(accepted: plan.Plan, members: inventory.Inventory) -> list[str]:
             for member in chosen.values()
             if member.minor and member.minor > target
         ]
-        found += [
-            f"{member.name}: hosts a node at {member.hosted_minors[-1]}, newer than {target}"
-            for member in chosen.values()
-            if member.hosted_minors and member.hosted_minors[-1] > target
-        ]
-        found += _missing_releases(kubernetes, chosen, _minors(accepted, chosen))
+        found += _hosted_problems(accepted, chosen, target)
+        found += _missing_releases(accepted, kubernetes, chosen)
     builds = [(f"snaps.{snap.name}", snap.revision) for snap in accepted.targets.snaps]
     builds += [("lxd", accepted.targets.lxd.revision)] if accepted.targets.lxd else []
     for arch in sorted({member.arch for member in chosen.values()}):
         found += [f"targets.{n}: no build for {arch}" for n, pins in builds if not pins.get(arch)]
     return found
+
+
+def _hosted_problems(
+    accepted: plan.Plan, chosen: inventory.Inventory, target: skew.Minor
+) -> Iterator[str]:
+    """Yield which hosted nodes are too new for a plan, or too old for its first step."""
+    first = _minors(accepted, chosen)[:1]
+    for name, member in chosen.items():
+        for minor in sorted({*member.hosted_minors[:1], *member.hosted_minors[-1:]}):
+            if minor > target:
+                yield f"{name}: hosts a node at {minor}, newer than {target}"
+            if first and _is_too_old(minor, first[0]):
+                yield (
+                    f"{name}: hosts a node at {minor}, too old beside a control plane at"
+                    f" {first[0]}: run replace-node first"
+                )
 
 
 def _impossible(accepted: plan.Plan) -> Iterator[str]:
@@ -240,8 +252,12 @@ def _kubernetes(
 def _must_follow(hosted: skew.Minor, minor: skew.Minor, following: skew.Minor | None) -> bool:
     if following is None:
         return hosted <= minor
-    return hosted < minor and bool(
-        skew.problems({(skew.CONTROL_PLANE, following), (skew.WORKER, hosted)})
+    return hosted < minor and _is_too_old(hosted, following)
+
+
+def _is_too_old(hosted: skew.Minor, plane: skew.Minor) -> bool:
+    return hosted < plane and bool(
+        skew.problems({(skew.CONTROL_PLANE, plane), (skew.WORKER, hosted)})
     )
 
 
@@ -261,23 +277,27 @@ def _minors(accepted: plan.Plan, chosen: inventory.Inventory) -> tuple[skew.Mino
 
 
 def _missing_releases(
-    kubernetes: terms.Kubernetes, chosen: inventory.Inventory, minors: tuple[skew.Minor, ...]
+    accepted: plan.Plan, kubernetes: terms.Kubernetes, chosen: inventory.Inventory
 ) -> Iterator[str]:
     """Yield every minor on the way that has no exact build for a node that passes it."""
     if kubernetes.unpinned == "allow":
         return
-    for minor in minors:
-        release = kubernetes.releases.get(str(minor))
-        passing = [m for m in chosen.values() if _passes(m, minor, last=minor == minors[-1])]
+    way = list(_kubernetes(accepted, chosen))
+    anew = {version for kind, version, _ in way if kind is Kind.HOSTED}
+    for version in dict.fromkeys(version for _, version, _ in way):
+        minor, release = skew.parse(version), kubernetes.releases.get(version)
+        passing = [
+            m for m in chosen.values() if minor and _passes(m, minor, anew=version in anew)
+        ]
         for arch in sorted({member.arch for member in passing}):
             if release is None or release.revision.get(arch) is None:
                 names = ", ".join(m.name for m in passing if m.arch == arch)
                 yield f"targets.kubernetes.releases: {names} must pass {minor} ({arch})"
 
 
-def _passes(member: inventory.Member, minor: skew.Minor, *, last: bool) -> bool:
+def _passes(member: inventory.Member, minor: skew.Minor, *, anew: bool) -> bool:
     """Return whether a member, or a node that it hosts, may need the build of a minor."""
-    hosts = last and any(each <= minor for each in member.hosted_minors)
+    hosts = anew and any(each <= minor for each in member.hosted_minors)
     return hosts or (member.minor is not None and member.minor <= minor)
 
 
