@@ -4,7 +4,7 @@ import pytest
 from ops import testing
 
 from edgecloud.interfaces import edge_component
-from edgecloud.interfaces.edge_component import Component, Wishes
+from edgecloud.interfaces.edge_component import Component, HostedWish, Wishes
 from edgecloud.testing import component_beside, component_of, decoded, encoded
 
 V1 = {
@@ -36,6 +36,10 @@ VECTORS = {
     "empty": ({}, Component()),
     "v1": (V1, FULL),
     "v2": (V2, dataclasses.replace(FULL, way_back_until=1_900_000_000)),
+    "v3": (
+        {"kind": '"lxd"', "hosted": '["1.35.2", "1.36.0"]'},
+        Component(kind="lxd", hosted=("1.35.2", "1.36.0")),
+    ),
     "future field": ({"node": '"pi-1"', "firmware": '"2027"'}, Component(node="pi-1")),
 }
 
@@ -43,6 +47,10 @@ WISHES = {
     "of an edge-node that writes nothing": ({}, Wishes()),
     "v1": ({"way_back": "true", "busy": "false"}, Wishes(way_back=True)),
     "v1 at work": ({"way_back": "true", "busy": "true"}, Wishes(way_back=True, busy=True)),
+    "v2": (
+        {"hosted": '{"id": "d/hosted/1.36/0", "version": "1.36", "revision": "8512"}'},
+        Wishes(hosted=HostedWish("d/hosted/1.36/0", "1.36", "8512")),
+    ),
     "future field": ({"busy": "true", "quiet_until": "7"}, Wishes(busy=True)),
     "unfit value": ({"way_back": '"yes"', "busy": "true"}, Wishes(busy=True)),
 }

@@ -217,6 +217,7 @@ ANY_MEMBER = strategies.builds(
     labels=strategies.dictionaries(WORDS, WORDS, max_size=3).map(
         lambda d: tuple(sorted(d.items()))
     ),
+    hosted=strategies.lists(strategies.sampled_from(("1.35.2", "1.36.0")), max_size=3).map(tuple),
 )
 
 

@@ -1,5 +1,6 @@
 """Hosted nodes from nothing to gone, on simulated machines, with a small control plane."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -20,6 +21,7 @@ from edgecloud.interfaces.cluster_join import (
     NodeReport,
     Refusal,
 )
+from edgecloud.lxd_member import renewal
 from edgelab import pi
 
 UNIT = "edge-lxd/0"
@@ -429,6 +431,73 @@ def test_given_a_new_node_that_does_not_come_up_when_time_is_over_then_the_old_o
     assert site.plane.log == []
 
 
+def test_given_an_exact_build_when_a_node_is_replaced_then_the_new_one_has_it(site):
+    site.until_settled(1)
+    build = site.world.store.find("microk8s", "1.35/candidate", "arm64").revision
+    site.release = renewing.Release("1.35/stable", build)
+
+    site.replace(FIRST)
+    site.until_settled(1)
+
+    assert {one.revision for one in site.pool_now().builds().values()} == {build}
+
+
+def test_given_a_node_of_a_minor_that_is_past_when_it_has_not_joined_then_it_is_made_anew(site):
+    for _ in range(2):
+        site.pool_now().act(1)
+        site.plane.pass_time()
+    site.release = renewing.Release("1.36/stable")
+
+    for _ in range(4):
+        site.pool_now().act(1)
+        site.plane.pass_time()
+
+    assert site.plane.said.hosted[0].report.version.startswith("1.36.")
+    assert [one.version[:5] for one in site.pool_now().builds().values()] == ["v1.36"]
+
+
+def test_given_a_node_in_the_cluster_when_new_ones_get_another_minor_then_it_is_left_alone(site):
+    site.until_settled(1)
+    before = site.pool.there
+    site.release = renewing.Release("1.36/stable")
+
+    assert site.hook(1).settled
+    assert site.pool.there == before
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["nowhere", "before noting that a plan's wish failed", "before noting what follows give up"],
+)
+def test_given_a_plans_wish_when_its_replacement_is_given_up_then_that_is_the_answer(site, at):
+    site.until_settled(1)
+    host, wish = site.world.machines["host"].host(), renewal.Wish("w", "1.35")
+    renewal.say(host, renewal.Answer(wish, hindrance="kept"))
+    begun = site.pool_now().replace(FIRST, "w")
+    site.pool.ensure(pool_plan.Node(begun.new, 1, begun.address))
+    machine = site.world.machines[site.pool.there[begun.new][0]]
+    machine.faults.add(pi.Fault(("/usr/bin/snap", "install"), pi.fail(1, "no route"), times=0))
+
+    site.cut = lambda name: power_cut(site, name, at)
+    for _ in range(60):
+        if not site.pool_now().replacing:
+            break
+        with contextlib.suppress(PowerCut):
+            site.hook(1)
+
+    said = renewal.answer(host)
+    assert said.failed.startswith(f"{FIRST} stays, {begun.new} was given up: ")
+    assert (said.wish, said.hindrance) == (wish, "kept")
+    assert site.plane.workers() == [FIRST]
+
+
+def power_cut(site, name, at):
+    """Cut the power once at a point of that name."""
+    if name == at:
+        site.cut = lambda _: None
+        raise PowerCut(name)
+
+
 @pytest.mark.parametrize("at", range(31))
 def test_given_a_power_cut_at_any_step_when_up_again_then_the_replacement_ends_well(site, at):
     site.until_settled(1)
@@ -476,7 +545,8 @@ def test_given_a_unit_that_goes_when_forgotten_then_no_journal_is_left(site):
 
 
 def test_given_a_replacement_when_journalled_then_it_is_read_back_the_same():
-    one = replacement.Replacement("a", "b", 2, "10.0.0.2", replacement.Phase.DRAIN, 5.0, "x")
+    at = replacement.Phase.DRAIN
+    one = replacement.Replacement("a", "b", 2, "10.0.0.2", at, 5.0, "x", "wish")
 
     assert replacement.decode(replacement.encode(one)) == one
     assert replacement.decode({}) is None

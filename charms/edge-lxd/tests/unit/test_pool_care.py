@@ -8,12 +8,15 @@ from ops import testing
 
 import lxd_config
 import node_image
+import node_pool
 import pool_care
+import pool_plan
 import pools
 from edgecloud import testing as relations
 from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
 from edgecloud.lxd import images, instances, profiles
+from edgecloud.lxd_member import renewal
 
 OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
 FIRST, SECOND = "edge-lxd-0-1a", "edge-lxd-0-2a"
@@ -146,6 +149,47 @@ def test_given_a_node_when_it_shall_be_replaced_then_the_new_name_is_told(unit, 
         pi.dispatch(pi.ctx.on.action("replace-node", params={"node": SECOND}), state)
 
 
+def test_given_too_little_memory_when_a_node_shall_be_replaced_then_the_remedy_is_said(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    pis.host(0).write("/proc/meminfo", "MemAvailable:     500000 kB\n")
+
+    with pytest.raises(testing.ActionFailed, match="node-memory=1GiB: less is free"):
+        pi.dispatch(pi.ctx.on.action("replace-node", params={"node": FIRST}), state)
+
+    pi.go_on(state)
+    assert "node-memory=1GiB: less is free" in renewal.answer(pis.host(0)).hindrance
+
+
+def beside(**wish):
+    """An edge-node that passes on what a plan wants."""
+    hosted = edge_component.HostedWish(**{"id": "w", "version": "1.36", **wish})
+    return relations.component_beside(edge_component.Wishes(hosted=hosted))
+
+
+def test_given_a_plans_wish_when_the_pool_is_not_whole_then_it_is_taken_up_and_waits(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    pi.go_on(dataclasses.replace(state, relations={*state.relations, beside()}))
+
+    said = renewal.answer(pis.host(0))
+    assert (said.wish, said.failed, said.reached) == (renewal.Wish("w", "1.36"), "", "")
+    assert node_pool.load(pis.host(0), "edge-lxd/0") is None
+    assert {one.config[pool_plan.MADE_OF].split()[1] for one in instances.every(pis.api(0))} == {
+        "1.35/stable"
+    }
+
+
+def test_given_no_nodes_when_a_plan_wishes_then_it_is_fulfilled_at_once(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, {})
+
+    pi.go_on(dataclasses.replace(state, relations={*state.relations, beside(revision="7")}))
+
+    assert renewal.answer(pis.host(0)).reached == "hosted:1.36:7"
+
+
 def test_given_a_control_plane_when_nothing_is_hosted_any_more_then_nothing_is_said(unit, pis):
     hosted = NodeReport(hosted=(HostedNode("1a", NodeReport(FIRST)),))
     there = relations.cluster_control_plane(record=ClusterRecord(cluster="x"), mine=hosted)
@@ -182,6 +226,20 @@ def test_given_no_image_when_a_server_is_named_then_it_is_fetched_once(unit, pis
     assert not node_image.ensure(pis.api(0), alias, "https://images.example", kind=kind)
 
     assert asked == [("https://images.example", "24.04")]
+
+
+def test_given_a_plan_that_moved_nodes_when_noted_then_the_option_to_set_is_named():
+    outcome = pool_care.node_pool.Outcome(1, 1, note="a plan brought its nodes to 1.36")
+
+    assert pool_care.notes(outcome) == ["1/1 nodes joined", "a plan brought its nodes to 1.36"]
+
+
+def test_given_an_evacuated_machine_when_asked_then_no_node_is_replaced_there(pis, unit):
+    grow_pool(unit(0), pis, OPTIONS)
+    config = lxd_config.LxdConfig()
+
+    assert "run restore before" in pool_care.hindrance(pis.host(0), config, away=True)
+    assert pool_care.hindrance(pis.host(0), config) == ""
 
 
 def test_given_an_outcome_when_noted_then_what_is_outdated_and_mended_is_named():

@@ -8,7 +8,8 @@ from ops import testing
 
 from edgecloud.agent import bell, journal, paths, settings, units
 from edgecloud.interfaces import edge_component
-from edgecloud.rollout import messages, state
+from edgecloud.lxd_member import renewal
+from edgecloud.rollout import inventory, messages, route, state
 from edgelab import pi
 
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -261,3 +262,17 @@ def test_given_an_upgrade_under_way_when_stopped_then_the_hook_fails_until_it_ha
     journal.Journal(node.host).append(START, dataclasses.replace(at, state=state.State.DONE), "t")
     node.event("stop").event("remove")
     assert not node.host.exists(units.PROGRAM)
+
+
+def test_given_hosted_nodes_that_are_being_replaced_when_stopped_then_it_need_not_wait(node):
+    member = edge_component.Component(kind="lxd", node="member-1")
+    node.runs(member).event("install")
+    renewal.want(node.host, renewal.Wish("d/hosted/1.36/0", "1.36"))
+    at = route.work(node.accepted, "hosted/1.36", 0, inventory.Member("member-1", lxd=True))
+    waiting = state.Node("member-1", state.State.APPLYING, work=at)
+    journal.Journal(node.host).append(START, waiting, "test")
+
+    node.event("stop").event("remove")
+
+    assert not node.host.exists(units.PROGRAM)
+    assert not node.host.exists(renewal.WISH)

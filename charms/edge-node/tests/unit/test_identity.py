@@ -78,3 +78,21 @@ def test_given_an_lxd_member_when_settled_then_the_agent_knows_it_by_its_name_th
     known = [identity.settings(who, BOARD, NodeOptions(), "edge-node/0") for who in (both, plain)]
 
     assert [each.lxd for each in known] == ["member-0", ""]
+
+
+def test_given_an_lxd_member_when_described_then_the_nodes_that_it_hosts_are_told():
+    hosting = edge_component.Component(kind="lxd", node="m", hosted=("1.35.2", "1.35.3"))
+
+    assert machine(identity.identify([hosting, PLANE], BOARD)).hosted == ("1.35.2", "1.35.3")
+    assert machine(identity.identify([PLANE], BOARD)).hosted == ()
+
+
+def test_given_hosted_nodes_that_were_replaced_when_measured_then_that_does_not_count():
+    entries = [(at, to) for at in (0, 1000, 2000) for to in ("granted", "soaking")]
+    links, last = [], None
+    for at, to in entries:
+        entry = {"at": at + 400 * (to == "soaking"), "to": to, "part": "hosted/1.36"}
+        last = audit.extend(last, entry)
+        links.append(last)
+
+    assert identity.measured_s(links) == 0

@@ -6,6 +6,8 @@ import pytest
 from conftest import PLANE, START, WORKER
 
 import relay
+from edgecloud.interfaces import edge_component
+from edgecloud.lxd_member import renewal
 from edgecloud.rollout import messages
 
 Status, Verb = messages.Status, messages.Verb
@@ -92,3 +94,25 @@ def test_given_an_offer_when_it_ends_before_the_node_would_then_the_agent_is_not
     )
 
     assert (found == "") is told
+
+
+@pytest.mark.parametrize("status", ["waiting", "disrupted", "uncommitted"])
+def test_given_hosted_nodes_when_they_are_replaced_then_the_principals_go_on(status):
+    part = "hosted/1.36"
+
+    found = wishes(order("grant", part=part), report(status, part=part), rejoins=False)
+
+    assert not found.busy
+
+
+def test_given_an_agent_that_waits_for_hosted_nodes_when_told_then_its_wish_is_passed_on(host):
+    renewal.want(host, renewal.Wish("d/hosted/1.36/0", "1.36", "8512"))
+
+    def passed(state, part):
+        return relay.hosted_wish(host, relay.Outbox(report("disrupted", part=part), state))
+
+    assert passed("applying", "hosted/1.36") == edge_component.HostedWish(
+        "d/hosted/1.36/0", "1.36", "8512"
+    )
+    assert passed("applying", PART) is None
+    assert passed("rolling-back", "hosted/1.36") is None
