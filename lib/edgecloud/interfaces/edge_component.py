@@ -68,7 +68,7 @@ class Wishes:
     busy: bool = False
     """The agent is disturbing this machine: restart, reconfigure and install nothing now."""
     hosted: HostedWish | None = None
-    """Of an LXD member: replace the nodes that live here, one by one; the answer goes by a file."""
+    """Of an LXD member: replace the nodes that live here, one by one. A file brings the answer."""
 
 
 class ComponentProvider:

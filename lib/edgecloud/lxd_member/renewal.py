@@ -7,6 +7,7 @@ may read, and each is a whole state: read late, twice or after a power cut, it m
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from typing import cast
 
 from edgecloud import host as machines
 from edgecloud.host import files
@@ -70,9 +71,8 @@ def answer(host: machines.Host) -> Answer | None:
     if not found:
         return None
     texts = {name: str(found.get(name, "")) for name in ("reached", "failed", "hindrance")}
-    told = found.get("wish")
     return Answer(
-        wish=_wish(told if isinstance(told, dict) else {}),
+        wish=_wish(cast("dict[str, object]", found.get("wish") or {})),
         since=float(found.get("since", 0)),
         **texts,
     )

@@ -125,7 +125,7 @@ def minor_of(site: ledger.Site, name: str) -> skew.Minor | None:
 def _hosted_minors(
     rollout: ledger.Rollout, member: inventory.Member, entry: ledger.Entry | None
 ) -> tuple[skew.Minor, ...]:
-    """Return the minors of the nodes that a member hosts: as they were, or have been brought to."""
+    """Return the minors of the nodes that a member hosts: as they were, or as they have become."""
     if not member.hosted:
         return ()
     done = rollout.steps[: entry.step] if entry else ()

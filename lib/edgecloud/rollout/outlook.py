@@ -8,7 +8,6 @@ from typing import Any
 
 from edgecloud.rollout import availability, forecast, inventory, plan, route, skew, waves
 
-
 _BACK = {
     route.NONE: "no way back",
     route.STAY: "each old one stays until its new one is Ready",

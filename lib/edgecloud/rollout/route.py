@@ -286,9 +286,7 @@ def _missing_releases(
     anew = {version for kind, version, _ in way if kind is Kind.HOSTED}
     for version in dict.fromkeys(version for _, version, _ in way):
         minor, release = skew.parse(version), kubernetes.releases.get(version)
-        passing = [
-            m for m in chosen.values() if minor and _passes(m, minor, anew=version in anew)
-        ]
+        passing = [m for m in chosen.values() if minor and _passes(m, minor, anew=version in anew)]
         for arch in sorted({member.arch for member in passing}):
             if release is None or release.revision.get(arch) is None:
                 names = ", ".join(m.name for m in passing if m.arch == arch)

@@ -30,6 +30,7 @@ KUBECTL = (
     "--kubeconfig=/var/snap/microk8s/current/credentials/client.config",
 )
 FIRST, SECOND = "edge-lxd-0-1a", "edge-lxd-0-2a"
+STABLE = renewing.Release("1.35/stable")
 
 
 class PowerCut(BaseException):
@@ -175,7 +176,7 @@ class Site:
     plane: Plane
     world: pi.World
     cut: object = lambda _: None
-    release: renewing.Release = renewing.Release("1.35/stable")
+    release: renewing.Release = STABLE
 
     def pool_now(self):
         host = self.world.machines["host"].host()

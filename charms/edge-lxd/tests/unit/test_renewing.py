@@ -38,7 +38,9 @@ def test_given_no_exact_build_when_judged_then_the_minor_counts():
     assert renewing.runs(Build("1.36.1", "9000"), Wish("x", "1.36"))
 
 
-@pytest.mark.parametrize("view", [View({}, replacing=True), View({}, replacing=True, waits_for="x")])
+@pytest.mark.parametrize(
+    "view", [View({}, replacing=True), View({}, replacing=True, waits_for="x")]
+)
 def test_given_a_replacement_under_way_when_it_takes_long_then_its_own_deadline_counts(view):
     assert renewing.step(TAKEN, view, 1e6) == (TAKEN, "")
 
