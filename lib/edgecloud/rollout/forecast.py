@@ -95,16 +95,10 @@ def download_mib(
         return None
     fetched = [(sizes.get(part, ()), members[name], part) for name, part in staged]
     return sum(
-        each.get(member.arch, 0) * _copies(member, part)
+        each.get(member.arch, 0) * staging.copies(member, part)
         for parts, member, part in fetched
         for each in parts
     )
-
-
-def _copies(member: inventory.Member, part: str) -> int:
-    """Return how many machines fetch what a member needs for a step."""
-    is_hosted = part.partition("/")[0] == route.Kind.HOSTED.value
-    return len(member.hosted) if is_hosted else 1
 
 
 def _sizes(accepted: plan.Plan) -> Iterator[tuple[str, tuple[schema.Pairs, ...]]]:

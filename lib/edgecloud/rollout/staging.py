@@ -35,8 +35,8 @@ class Account:
             return
         if self.today > self.day:
             self.day, self.spent_mib = self.today, 0
-        arch = self.site.rollout.members[name].arch
-        self.spent_mib += needed_mib(self.accepted, part, arch) or 0
+        member = self.site.rollout.members[name]
+        self.spent_mib += needed_mib(self.accepted, part, member) or 0
 
 
 def open_account(site: ledger.Site, accepted: plan.Plan, now: int) -> Account:
@@ -88,7 +88,7 @@ def day_blocker(account: Account, name: str, part: str) -> str:
         return ""
     if not account.site.sight.clock_trusted:
         return "the clock is not trusted"
-    needed = needed_mib(account.accepted, part, account.site.rollout.members[name].arch) or 0
+    needed = needed_mib(account.accepted, part, account.site.rollout.members[name]) or 0
     spent = 0 if account.today > account.day else account.spent_mib
     if spent + needed <= most:
         return ""
@@ -111,19 +111,28 @@ def total_mib(
     accepted: plan.Plan, members: inventory.Inventory, part: str, names: Iterable[str]
 ) -> int:
     """Return what nodes fetch together for a step, as far as the plan says."""
-    return sum(needed_mib(accepted, part, members[name].arch) or 0 for name in names)
+    return sum(needed_mib(accepted, part, members[name]) or 0 for name in names)
 
 
-def needed_mib(accepted: plan.Plan, part: str, arch: str) -> int | None:
-    """Return what a node fetches for a step; None if the plan does not say all of it."""
-    sizes = [each.get(arch) for each in _pieces(accepted.targets, part)]
-    return None if None in sizes else sum(sizes)
+def needed_mib(accepted: plan.Plan, part: str, member: inventory.Member) -> int | None:
+    """Return what a node fetches for a step; None if the plan does not say all of it.
+
+    Nodes that it hosts fetch when they are made, each for itself; what they will is counted here.
+    """
+    sizes = [each.get(member.arch) for each in _pieces(accepted.targets, part)]
+    return None if None in sizes else sum(sizes) * copies(member, part)
+
+
+def copies(member: inventory.Member, part: str) -> int:
+    """Return how many machines fetch what a member needs for a step."""
+    is_hosted = part.partition("/")[0] == route.Kind.HOSTED.value
+    return len(member.hosted) if is_hosted else 1
 
 
 def _pieces(targets: terms.Targets, part: str) -> Iterator[schema.Pairs]:
     """Yield the sizes of each thing that a step brings, by architecture."""
     kind, _, version = part.partition("/")
-    if kind == route.Kind.KUBERNETES.value and targets.kubernetes:
+    if kind in (route.Kind.KUBERNETES.value, route.Kind.HOSTED.value) and targets.kubernetes:
         release = targets.kubernetes.releases.get(version)
         yield release.mib if release else terms.NONE
     elif kind == route.Kind.LXD.value and targets.lxd:
@@ -141,9 +150,10 @@ def problems(
     most, found = accepted.limits.daily_mib, dict[str, None]()
     chosen = route.selected(accepted, members).values() if most else ()
     for step in steps:
-        for arch in sorted({each.arch for each in chosen if route.concerns(step, each)}):
-            needed = needed_mib(accepted, step.part, arch)
-            where = f"limits.daily-mib: {step.part} on {arch}"
+        concerned = [each for each in chosen if route.concerns(step, each)]
+        for member in sorted(concerned, key=lambda each: each.arch):
+            needed = needed_mib(accepted, step.part, member)
+            where = f"limits.daily-mib: {step.part} on {member.arch}"
             if needed is None:
                 found[f"{where} has no mib in targets"] = None
             elif needed > most:

@@ -236,7 +236,7 @@ def _staging(judged: Judged) -> Iterator[str]:
     if limits.staging and len(early | set(told)) > limits.staging:
         yield "I26 more nodes fetch at once than the plan allows"
     steps, members = judged.rollout.steps, judged.case.members
-    parts = [(steps[e.order_step].part, members[n].arch) for n, e in told.items()]
+    parts = [(steps[e.order_step].part, members[n]) for n, e in told.items()]
     mib = sum(staging.needed_mib(judged.accepted, *each) or 0 for each in parts)
     spent = before.day_mib if judged.now < (before.day + 1) * staging.DAY_S else 0
     if limits.daily_mib and spent + mib > limits.daily_mib:
