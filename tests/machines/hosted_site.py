@@ -9,6 +9,7 @@ import lxd_site
 import node_pool
 import pool_profile
 import pools
+import renewing
 from edgecloud import host
 from edgecloud.interfaces.cluster_join import (
     Admission,
@@ -102,6 +103,8 @@ class HostedSite:
     plane: Plane
     machine: host.LocalHost
     progress: object
+    build: str = ""
+    """The build that new nodes get; what the channel holds if empty."""
 
     def guest(self, name):
         """Return a node as a host, its stand-ins in their places."""
@@ -123,7 +126,8 @@ class HostedSite:
         pool = pools.Pool(
             self.pools.api, self.pools.unit, SHAPE, "node", pools.ground(self.pools.api)
         )
-        return node_pool.NodePool(self.machine, pool, "1.35/stable", self.plane, guest=self.guest)
+        release = renewing.Release("1.35/stable", self.build)
+        return node_pool.NodePool(self.machine, pool, release, self.plane, guest=self.guest)
 
     def hook(self, size):
         outcome = self.now().act(size)

@@ -49,6 +49,11 @@ class Server(world_server.Server):
         content = base64.b64decode(found.group(1)) if found else text.encode()
         return hashlib.sha256(content).hexdigest()
 
+    def candidate(self):
+        """Return a build that the channel of nodes does not hold."""
+        arch = self.world.machines["plane"].arch
+        return self.world.store.find("microk8s", "1.35/candidate", arch).revision
+
     def offer(self):
         text = self._run_there("/snap/bin/microk8s", "add-node", "--format", "json")
         return json.loads(text)["urls"][0]

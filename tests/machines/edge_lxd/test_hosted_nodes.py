@@ -60,6 +60,7 @@ def test_given_a_node_when_replaced_then_a_new_one_is_in_before_the_old_one_goes
 ):
     site_of_nodes.until_settled(2)
     counts = []
+    site_of_nodes.build = site_of_nodes.plane.world.ask("candidate")
     site_of_nodes.now().replace(FIRST)
 
     for _ in range(40):
@@ -73,6 +74,8 @@ def test_given_a_node_when_replaced_then_a_new_one_is_in_before_the_old_one_goes
     assert site_of_nodes.plane.workers() == [SUCCESSOR, SECOND]
     assert site_of_nodes.running() == [SUCCESSOR, SECOND]
     assert (min(counts), max(counts)) == (2, 3)
+    builds = {name: one.revision for name, one in site_of_nodes.now().builds().items()}
+    assert builds.pop(SUCCESSOR) == site_of_nodes.build not in builds.values()
 
 
 def test_given_a_smaller_pool_when_hooks_run_then_the_last_is_drained_and_then_deleted(
