@@ -122,12 +122,17 @@ def test_given_something_in_the_way_when_prepared_then_it_is_refused_before_anyt
     assert (found.state, found.reason) == (State.FAILED_SAFE, "node-memory=2GiB: lower it")
 
 
-def test_given_a_unit_that_never_spoke_when_prepared_then_it_is_refused(member):
+def test_given_a_unit_that_has_not_spoken_yet_when_prepared_then_the_step_waits_for_it(member):
     member.host(0).remove(renewal.ANSWER)
-
     member.order(0, "prepare", part=PART)
+    waiting = member.wake(0).node
 
-    assert "edge-lxd has not said yet" in member.wake(0).node.reason
+    answer(member)
+    member.wake_for(0, 60)
+
+    assert waiting.state is State.PREFLIGHT
+    assert "edge-lxd has not said yet" in waiting.reason
+    assert member.node(0).state is State.WAITING
 
 
 def test_given_a_unit_that_left_meanwhile_when_woken_then_the_step_ends(member):
