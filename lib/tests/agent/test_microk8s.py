@@ -88,9 +88,11 @@ def test_given_an_upgraded_voter_when_its_backup_is_restored_then_a_lost_key_is_
     single.upgrade(0)
     single.run(0, "/snap/microk8s/current/kubectl", "delete", "namespace", "precious")
     (archive,) = single.host(0).glob(f"{paths.BACKUPS}/*.tar.gz")
+    mode = single.host(0).path(archive).stat().st_mode
 
     single.run(0, "/snap/bin/microk8s", "dbctl", "restore", archive)
 
+    assert mode & 0o077 == 0  # All secrets of the cluster are in it.
     assert single.run(0, *words[:1], "get", "namespace", "precious").returncode == 0
 
 

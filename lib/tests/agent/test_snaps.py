@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgecloud.agent import journal, paths
 from edgecloud.rollout import state
 from edgelab import pi
 
@@ -52,6 +53,24 @@ def test_given_a_second_snap_that_fails_when_applied_then_both_are_as_before(two
 
     assert found.state is State.ROLLED_BACK, found
     assert builds(two) == before
+
+
+def test_given_a_second_snap_that_was_damaged_on_the_disk_when_granted_then_both_are_as_before(
+    two,
+):
+    before, accepted = builds(two), snaps_plan(two, "lxd", "snapd")
+    two.order(0, "prepare", accepted, part="snaps")
+    two.wake(0)
+    (file,) = two.host(0).glob(f"{paths.STAGING}/snapd/*.snap")
+    path = two.host(0).path(file)
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    two.order(0, "grant", accepted, part="snaps")
+    two.wake(0)
+
+    assert two.node(0).state is State.ROLLED_BACK
+    assert builds(two) == before
+    assert "was damaged since it was fetched" in str(journal.history(two.host(0)))
 
 
 @pytest.mark.parametrize("nth", [1, 2])
