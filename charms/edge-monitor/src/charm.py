@@ -127,9 +127,7 @@ class EdgeMonitorCharm(ops.CharmBase):
         elif not intake.is_able(self._host):
             self._notes.append("receive-remote-write not taken in: this vmagent has no limits")
         else:
-            self._applications = tuple(
-                intake.Writer(name, intake.networks(texts)) for name, texts in wanted.items()
-            )
+            self._applications = intake.writers(wanted)
             lost = [each.application for each in self._applications if not each.addresses]
             self._notes += [f"no address of {', '.join(lost)} to let in"] if lost else []
 
@@ -360,23 +358,16 @@ class EdgeMonitorCharm(ops.CharmBase):
     @property
     def _bringing(self) -> list[guest_rules.Guest]:
         """The applications of other charms that bring alert rules."""
+        scraped, written = self._others.guests, self._others.writers.alert_rules()
         return [
             guest_rules.Guest(
-                name,
-                rules.get("groups"),
-                self._topology.of_all(name),
-                self._others.guests.called(name),
+                name, rules.get("groups"), self._topology.of_all(name), scraped.called(name)
             )
-            for name, rules in sorted(self._others.guests.alert_rules().items())
+            for name, rules in sorted(scraped.alert_rules().items())
         ] + [
-            guest_rules.Guest(
-                f"written-by-{name}",
-                rules.get("groups"),
-                {intake.MARK: name},
-                speaks_for_others=True,
-            )
-            for name, rules in sorted(self._others.writers.alert_rules().items())
-            if name in [each.application for each in self._applications]
+            guest_rules.writer(each.application, written[each.application], intake.MARK)
+            for each in self._applications
+            if each.application in written
         ]
 
     @property

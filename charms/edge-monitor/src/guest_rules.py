@@ -66,6 +66,12 @@ class Taken:
     left_out: tuple[str, ...] = ()
 
 
+def writer(application: str, rules: Mapping[str, Any], mark: str) -> Guest:
+    """Return an application that writes here, whose series are marked with its name."""
+    name = f"written-by-{application}"
+    return Guest(name, rules.get("groups"), {mark: application}, speaks_for_others=True)
+
+
 def take(guest: Guest, *, reserved: Collection[str] = ()) -> Taken:
     """Return what can be taken of what an application brings.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import urllib.parse
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import door
@@ -52,6 +52,11 @@ class Writer:
     application: str
     addresses: tuple[str, ...]
     """Networks that its units write from, as Juju says."""
+
+
+def writers(wanted: Mapping[str, Iterable[str]]) -> tuple[Writer, ...]:
+    """Return who wants to write, given what Juju says of their addresses."""
+    return tuple(Writer(name, networks(texts)) for name, texts in sorted(wanted.items()))
 
 
 def networks(texts: Iterable[str]) -> tuple[str, ...]:
