@@ -178,11 +178,7 @@ class Gate:
     """A question about the site's health, and when its answer matters."""
 
     name: str = field(metadata=_meta(schema.identifier, required=True))
-    type: str = field(
-        metadata=_meta(
-            schema.choice("alerts", "promql", "probe", "k8s", "dqlite", "command"), required=True
-        )
-    )
+    type: str = field(metadata=_meta(schema.choice("alerts", "promql"), required=True))
     query: str = field(default="", metadata=_meta(schema.text))
     when: tuple[str, ...] = field(
         default=("before",),
