@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from typing import IO
@@ -21,7 +23,11 @@ from typing import IO
 from edgecloud import host
 from edgecloud.lxd import client, cluster, daemon, errors, instances, networks, server
 
+logger = logging.getLogger(__name__)
+
 PROGRAM = "/usr/bin/lxd"
+RESTART_S = 0.2
+"""What passes before one that failed is started again."""
 PACKAGES = (
     "lxd lxd-client iptables nftables btrfs-progs dnsmasq-base busybox-static squashfs-tools"
 )
@@ -40,6 +46,7 @@ class RealDaemon:
     at: daemon.Daemon
     log: pathlib.Path
     process: subprocess.Popen[bytes] | None = None
+    _is_wanted: bool = False
 
     @property
     def folder(self) -> pathlib.Path:
@@ -50,7 +57,8 @@ class RealDaemon:
         return daemon.connect(host.LocalHost(), self.at)
 
     def launch(self) -> None:
-        """Start it and return at once."""
+        """Start it and return at once; if it fails later, it is started again, as systemd does."""
+        self._is_wanted = True
         self.process = subprocess.Popen(
             (PROGRAM, "--group", "root", "--logfile", str(self.log)),
             env={**os.environ, "LXD_DIR": self.at.folder},
@@ -59,6 +67,14 @@ class RealDaemon:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        threading.Thread(target=self._tend, args=(self.process,), daemon=True).start()
+
+    def _tend(self, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        time.sleep(RESTART_S)
+        if code != 0 and self._is_wanted and self.process is process:
+            logger.warning("%s ended with %d, and is started again", self.name, code)
+            self.launch()
 
     def start(self) -> None:
         """Start it and return when it serves."""
@@ -74,14 +90,21 @@ class RealDaemon:
 
     def kill(self) -> None:
         """End it as a power cut would; containers live on."""
+        self._is_wanted = False
         if self.process:
             self.process.kill()
             self.process.wait(10)
 
-    def stop(self) -> None:
-        """End it in order, or by force: without a quorum it ignores the signal."""
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._is_wanted = False
         if self.process:
             self.process.terminate()
+
+    def stop(self) -> None:
+        """End it in order, or by force: without a quorum it ignores the signal."""
+        self.terminate()
+        if self.process:
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
@@ -89,6 +112,7 @@ class RealDaemon:
 
     def shut_down(self) -> None:
         """End it as the machine's own shutdown does: its instances are stopped first."""
+        self._is_wanted = False
         command = (PROGRAM, "shutdown", "--timeout=60")
         env = {**os.environ, "LXD_DIR": self.at.folder}
         subprocess.run(command, env=env, check=True, capture_output=True, timeout=90)
@@ -181,8 +205,7 @@ class Site:
             _empty(real)
         # All at once: who is last has no quorum, and would take its whole time to be killed.
         for real in self._daemons:
-            if real.process:
-                real.process.terminate()
+            real.terminate()
         for real in self._daemons:
             real.stop()
         self._kill_leftovers()
@@ -200,7 +223,7 @@ class Site:
     def left(self, of: RealDaemon | None = None) -> dict[str, set[str]]:
         """Return what of this site, or of one of its daemons, is on the machine, by kind."""
         mine = f"{of.folder if of else self.folder}/"
-        family = _family(mine)
+        family = _family(mine) | (_serving(of.folder) if of else set())
         groups = {group for pid in family for group in _groups(pid)}
         groups |= set() if of else self._groups
         found = {
