@@ -51,6 +51,9 @@ class RealLxdHost(pi.PiHost):
                 self.real.remove()
             elif words[1] == "stop":
                 self.real.stop()
+            elif words[1] == "restart":
+                self.real.stop()
+                self.real.start()
         return result
 
     def exists(self, path):

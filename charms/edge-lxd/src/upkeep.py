@@ -27,7 +27,6 @@ class NotEmptyError(Exception):
 READY_S = 30.0
 """What a daemon is given to come back before its machine is cleared."""
 
-_QUESTIONS = 2
 _DATABASE = f"{daemon.SNAP.folder}/database"
 
 UNFIT = (
@@ -145,12 +144,21 @@ def _may_be_inhabited(host: machines.Host) -> bool:
     """Return whether instances are here; without an answer, nothing is deleted that may be all.
 
     One that waits for the others' build, or was stopped, does not answer. One that has left its
-    cluster starts anew, perhaps just when it is asked: so it is asked again.
+    cluster starts anew, perhaps just when it is asked, and may hang at that: so it is restarted,
+    which no instance notices, and asked again.
     """
-    for _ in range(_QUESTIONS):
-        with contextlib.suppress(errors.LxdError):
-            daemon.wait_ready(host, daemon.SNAP, timeout_s=READY_S)
-            lxd = connect(host)
-            if lxd is not None:
-                return bool(departure.is_inhabited(lxd, ""))
-    return True
+    found = _inhabitants(host)
+    if found is None:
+        with contextlib.suppress(snap.SnapError):
+            snap.restart(host, "lxd")
+        found = _inhabitants(host)
+    return found is None or bool(found)
+
+
+def _inhabitants(host: machines.Host) -> tuple[str, ...] | None:
+    """Return the instances that are here, or None if the daemon does not say."""
+    with contextlib.suppress(errors.LxdError):
+        daemon.wait_ready(host, daemon.SNAP, timeout_s=READY_S)
+        lxd = connect(host)
+        return None if lxd is None else departure.is_inhabited(lxd, "")
+    return None

@@ -10,7 +10,7 @@ import membership
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
-from edgecloud.lxd import cluster, errors, instances, storage
+from edgecloud.lxd import cluster, daemon, errors, instances, storage
 
 UNTIL = 1_800_000_900.0
 
@@ -222,6 +222,24 @@ def test_given_a_daemon_that_starts_anew_when_the_remove_hook_asks_it_then_lxd_g
     pi.dispatch(pi.ctx.on.remove(), state)
 
     assert answers == []
+    assert "lxd" not in single.world.machines["0"].snaps
+
+
+def test_given_a_daemon_that_hangs_when_the_remove_hook_runs_then_it_is_restarted_and_goes(
+    single, unit, record, monkeypatch
+):
+    pi = unit(0)
+    state = pi.state(peers=relations.lxd_peers(record=record(0)))
+    wait_ready = daemon.wait_ready
+
+    def hangs_until_restarted(*arguments, **options):
+        if not any(call.argv[1:3] == ("restart", "lxd") for call in single.world.calls):
+            raise errors.UnreachableError("not ready")
+        wait_ready(*arguments, **options)
+
+    monkeypatch.setattr(daemon, "wait_ready", hangs_until_restarted)
+    pi.dispatch(pi.ctx.on.remove(), state)
+
     assert "lxd" not in single.world.machines["0"].snaps
 
 
