@@ -84,12 +84,7 @@ class AgentSite(model.Model):
 
     def until(self, holds, *, within_s=4 * HOUR_S):
         """Run until something holds; let time pass where no hook is due."""
-        end = self.clock.now() + within_s
-        while not holds():
-            assert self.clock.now() < end, f"never came: {self.states()}, {self.statuses()}"
-            if not self.step():
-                due = (self.next_due(), self._next_poll())
-                self.advance_to(min(each for each in due if each is not None))
+        sites.until(self, holds, within_s=within_s, said=lambda: (self.states(), self.statuses()))
         return self
 
     # What is seen of it

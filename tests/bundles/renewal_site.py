@@ -52,12 +52,12 @@ class RenewalSite(hosted_site.HostedSite):
 
     def until(self, holds, within_s=6 * 3600):
         """Run until something holds; let time pass where no hook is due."""
-        end = self.clock.now() + within_s
-        while not holds():
-            assert self.clock.now() < end, [unit.status for unit in self.units.values()]
-            if not self.step():
-                due = (self.next_due(), self._next_poll())
-                self.advance_to(min(each for each in due if each is not None))
+        sites.until(
+            self,
+            holds,
+            within_s=within_s,
+            said=lambda: [each.status for each in self.units.values()],
+        )
 
     def builds(self):
         """The build of each node, by its name."""

@@ -40,3 +40,13 @@ def start(site, controller, given):
     digest = plan.read(given).digest
     done = site.run(f"{controller}/leader", "start", {"plan-digest": digest})
     assert done.status == "completed", done.message
+
+
+def until(site, holds, *, within_s, said):
+    """Run a site until something holds; let time pass where no hook is due."""
+    end = site.clock.now() + within_s
+    while not holds():
+        assert site.clock.now() < end, f"never came: {said()}"
+        if not site.step():
+            due = (site.next_due(), site._next_poll())
+            site.advance_to(min(each for each in due if each is not None))

@@ -61,12 +61,12 @@ class RebootSite(hosted_site.HostedSite):
 
     def until(self, holds, within_s=4 * 3600):
         """Run until something holds; let time pass where no hook is due."""
-        end = self.clock.now() + within_s
-        while not holds():
-            assert self.clock.now() < end, [unit.status for unit in self.units.values()]
-            if not self.step():
-                due = (self.next_due(), self._next_poll())
-                self.advance_to(min(each for each in due if each is not None))
+        sites.until(
+            self,
+            holds,
+            within_s=within_s,
+            said=lambda: [each.status for each in self.units.values()],
+        )
 
     def upgrade(self):
         system = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}
