@@ -168,6 +168,8 @@ def _backend(writer: Writer) -> str:
 
 
 def _network(text: str) -> Iterator[str]:
+    if "%" in text:
+        return  # Behind it, in version 6, may stand anything: even a further line of a unit.
     try:
         found = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:

@@ -46,6 +46,8 @@ def page(machine: node_metrics.Machine) -> Page | None:
 def is_elsewhere(at: str) -> bool:
     """Return whether this is an address with a port, and none of this machine's own."""
     host, _, port = at.rpartition(":")
+    if "%" in host:
+        return False  # Behind it, in version 6, may stand anything.
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

@@ -242,6 +242,7 @@ def test_given_a_name_when_sifted_then_it_is_by_whole_names():
         (["10.0.0.7"], ("10.0.0.7/32",)),
         (["10.0.0.7/24", "2001:db8::1"], ("10.0.0.0/24", "2001:db8::1/128")),
         (["0.0.0.0/0", "::/0", "host.example", "", "10.0.0.7/32 any"], ()),
+        (["fe80::1%a\nExecStartPre=+sh -c 'id'", "fe80::1%eth0"], ()),
     ],
 )
 def test_given_what_juju_says_of_addresses_when_read_then_only_networks_are_let_in(texts, found):

@@ -119,7 +119,7 @@ def test_given_a_machine_that_shows_when_counted_then_gates_and_heartbeat_expect
 @pytest.mark.parametrize(
     "page",
     ["127.0.0.1:18428", "[::1]:19100", "[::ffff:127.0.0.1]:80", "0.0.0.0:19100", "localhost:19100",
-     "door.example:8427", "10.20.0.11", "10.20.0.11:0", "10.20.0.11:http", ""],
+     "door.example:8427", "10.20.0.11", "10.20.0.11:0", "10.20.0.11:http", "fe80::1%a b:1", ""],
 )  # fmt: skip
 def test_given_a_page_that_is_no_place_beyond_this_machine_when_related_then_it_is_left_alone(
     monitor, page
