@@ -121,8 +121,8 @@ def plan(
         senders: machines that deliver their samples themselves, or show a page of them. One is
             expected from when it says so: a machine without the packages for it is named, and
             keeps no gate shut.
-        guests: units of charms that are not of this collection. One with no target that can be
-            scraped is named, and keeps no gate shut either.
+        guests: units of charms that are not of this collection, which are lent nothing. One with
+            no target that can be scraped is named, and keeps no gate shut either.
     """
     labels = {**topology.labels(own.application, own.name), "node": node}
     jobs = [scrape.Job(name, ((f"127.0.0.1:{port}", labels),)) for name, port in ports.items()]
@@ -131,13 +131,15 @@ def plan(
         scrape.Job(name, ((f"127.0.0.1:{port}", apart),)) for name, port in (aside or {}).items()
     ]
     expected, silent, lent = {own.application: 1}, list[str](), dict[str, str]()
-    for unit, must in (*((each, True) for each in units), *((each, False) for each in guests)):
+    ours = ((unit, True, present) for unit in units)
+    theirs = ((unit, False, ()) for unit in guests)
+    for unit, must, lendable in (*ours, *theirs):
         offered = scrape.read(
             unit.jobs,
             address=unit.address,
             labels=topology.labels(unit.application, unit.name),
         )
-        usable = [_lend(job, present, lent, daemon) for job in offered]
+        usable = [_lend(job, lendable, lent, daemon) for job in offered]
         found = [job for job in usable if job is not None]
         if must or found:
             expected[unit.application] = expected.get(unit.application, 0) + 1

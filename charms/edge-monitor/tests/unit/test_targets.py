@@ -7,7 +7,7 @@ OWN = Unit("mon/0", "mon", "10.0.0.9")
 SITE = Topology("edge", "uuid")
 
 
-def planned(*units, present=(), series=30_000):
+def planned(*units, present=(), series=30_000, guests=()):
     return targets.plan(
         units,
         own=OWN,
@@ -17,6 +17,7 @@ def planned(*units, present=(), series=30_000):
         daemon="edge-monitor-store",
         series=series,
         ports={"node": 19100},
+        guests=guests,
     )
 
 
@@ -91,3 +92,15 @@ def test_given_members_of_lxd_when_planned_then_each_is_scraped_with_the_certifi
     assert {each.key_file for each in found} == {lent}
     assert sorted(plan.lent.values()) == sorted(files)
     assert planned(*members, present=files[:2]).silent == ("lxd/1", "lxd/2")
+
+
+def test_given_a_charm_of_others_when_it_names_a_file_that_is_lent_then_it_gets_none():
+    token = targets.LENDABLE[0]
+    wants = job(1, authorization={"credentials_file": token})
+    present = {token}
+
+    ours = planned(Unit("k/0", "k", "10.0.0.1", [wants]), present=present)
+    theirs = planned(present=present, guests=[Unit("x/0", "x", "10.0.0.2", [wants])])
+
+    assert list(ours.lent.values()) == [token]
+    assert (theirs.lent, theirs.silent) == ({}, ("x/0",))
