@@ -8,13 +8,13 @@ store is told so with each question, which holds for any expression, however it 
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import alerting
+from edgecloud.telemetry import yaml_text
 
 MOST_GROUPS = 20
 MOST_RULES = 100
@@ -108,7 +108,7 @@ def document(taken: Taken, groups: Iterable[Group]) -> str:
         "params": {"extra_label": [f"{key}={text}" for key, text in sorted(taken.labels.items())]},
         "rules": once,
     }
-    return json.dumps({"groups": [group]}, indent=1, sort_keys=True) + "\n"
+    return yaml_text.written({"groups": [group]})
 
 
 def _rule(

@@ -226,6 +226,14 @@ def test_given_the_same_rule_twice_when_written_then_it_is_there_once():
     assert len(written_["rules"]) == 1
 
 
+def test_given_a_pictogram_when_written_then_it_is_in_one_piece():
+    found = taken({**RULE, "annotations": {"summary": "\U0001f525 hot"}})
+
+    text = guest_rules.document(found, found.groups)
+
+    assert "\U0001f525 hot" in text
+
+
 # --- whose it is ---------------------------------------------------------------------------------
 
 
