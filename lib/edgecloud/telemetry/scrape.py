@@ -8,17 +8,25 @@ this machine sent to an address of its choice.
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
+
+from edgecloud.telemetry import yaml_text
 
 KUBELITE_PORTS = (10250, 16443, 10257, 10259, 10249)
 """Ports on which one kubelite process serves one and the same page; the first is preferred."""
 
 METRICS = "/metrics"
 _HOST = re.compile(r"[\w.-]+|[\da-f:]+|\[[\da-f:.]+(%\w+)?\]", re.ASCII | re.IGNORECASE)
+_LABEL = re.compile(r"(?!__)[a-z_][a-z0-9_]*")
+"""Labels that begin with two underscores say where a scraper goes, whatever the target is."""
+_PLAIN = re.compile(
+    r"([\w:.|]|\((\?:)?(?![*+?])|\)|\[\^?[\w:-]+\]|[*+?]\??(?![*+?])|\\[dwsDWS.])*", re.ASCII
+)
+"""Expressions that Go reads as Python does. One that it does not read costs all other jobs."""
+_LONGEST_EXPRESSION = 500
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 HEAVY = (
@@ -79,7 +87,7 @@ def config(
             {**_written(job), "scrape_align_interval": f"{interval_s}s"} for job in _unique(jobs)
         ],
     }
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+    return yaml_text.written(document)
 
 
 def read(raw: object, *, address: str, labels: Mapping[str, str]) -> list[Job]:
@@ -186,7 +194,7 @@ def _read_targets(
         own = {
             name: value
             for name, value in _mapping(static.get("labels")).items()
-            if isinstance(value, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name)
+            if isinstance(value, str) and _LABEL.fullmatch(name)
         }
         for target in _list(static.get("targets")):
             host, port = _split(_text(target))
@@ -214,12 +222,19 @@ def _dropped(raw: object) -> Iterable[str]:
     for entry in _list(raw):
         rule = _mapping(entry)
         regex = _text(rule.get("regex"))
-        if rule.get("action") == "drop" and rule.get("source_labels") == ["__name__"] and regex:
-            try:
-                re.compile(regex)
-            except re.error:
-                continue
+        by_name = rule.get("action") == "drop" and rule.get("source_labels") == ["__name__"]
+        if by_name and regex and _is_plain(regex):
             yield regex
+
+
+def _is_plain(regex: str) -> bool:
+    if len(regex) > _LONGEST_EXPRESSION or not _PLAIN.fullmatch(regex):
+        return False
+    try:
+        re.compile(regex)
+    except re.error:
+        return False
+    return True
 
 
 def _written(job: Job) -> dict[str, Any]:

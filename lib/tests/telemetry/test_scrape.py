@@ -1,6 +1,7 @@
 """What is scraped of what other charms publish."""
 
 import json
+import re
 
 import hypothesis
 import pytest
@@ -135,6 +136,49 @@ def test_given_jobs_of_one_name_when_written_then_names_differ_and_series_do_not
 
     assert [job["job_name"] for job in written] == ["a", "a-1"]
     assert {job["static_configs"][0]["labels"]["job"] for job in written} == {"a"}
+
+
+def test_given_labels_that_say_where_to_scrape_when_read_then_they_are_left_out():
+    # What is asked of the store's own address could remove all that it keeps.
+    said = {"__address__": "127.0.0.1:18428", "__scheme__": "http", "__param_match": "x", "a": "b"}
+    static = {"targets": ["*:9000"], "labels": said}
+
+    (job,) = read({"job_name": "a", "static_configs": [static]})
+
+    assert job.targets == (("10.0.0.5:9000", {"a": "b", **UNIT}),)
+
+
+@pytest.mark.parametrize(
+    ("regex", "is_taken"),
+    [
+        ("go_.*|process_[a-z_]+", True),
+        (r"(?:http|rpc)_\w+?_bucket", True),
+        ("(?!go_).*", False),
+        ("(?x)go_.*", False),
+        (r"(a)\1", False),
+        ("a++", False),
+        ("a{2000}", False),
+        ("(" * 3000 + ")" * 3000, False),
+        ("a*)", False),
+    ],
+)
+def test_given_an_expression_when_read_then_it_is_taken_if_every_scraper_reads_it(regex, is_taken):
+    rule = {"source_labels": ["__name__"], "regex": regex, "action": "drop"}
+
+    (job,) = read(raw(metric_relabel_configs=[rule]))
+
+    assert job.drop == ((regex,) if is_taken else ())
+
+
+def test_given_signs_beyond_ascii_when_written_then_none_is_in_halves():
+    job = scrape.Job("a", (("10.0.0.1:1", {"place": "\U0001f525 \ud83d \x85 ö"}),))
+
+    text = scrape.config([job], interval_s=60)
+
+    assert r"\ud83d" not in text
+    (static,) = json.loads(text)["scrape_configs"][0]["static_configs"]
+    assert static["labels"]["place"] == "\U0001f525 \ufffd \x85 ö"
+    assert not re.search("[\x7f-\uffff]", text)
 
 
 JSON = strategies.recursive(
