@@ -110,7 +110,7 @@ class Monitor:
         self.brought = guest_alerts.judge(host, [guest_rules.take(each) for each in guests])
         for name, text in self.brought.texts.items():
             host.write(f"{guest_alerts.RULES}/{name}.rules", text)
-        labels = {"juju_application": APP, "juju_unit": f"{APP}/0"}
+        labels = {"juju_application": APP, "juju_unit": f"{APP}/0", "gate": "upgrade"}
         host.write(
             "/etc/edge-monitor/scrape.yml",
             scrape.config(

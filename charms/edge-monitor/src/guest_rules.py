@@ -82,7 +82,9 @@ def take(guest: Guest, *, reserved: Collection[str] = ()) -> Taken:
     kept, left_out, rules = list[Group](), list[str](), 0
     for number, raw in enumerate(_list(guest.groups)):
         group = _mapping(raw)
-        name = _text(group.get("name"))[:40] or f"group {number + 1}"
+        # It is shown in the status, which takes no sign that cannot be printed.
+        name = "".join(filter(str.isprintable, _text(group.get("name"))))[:40]
+        name = name or f"group {number + 1}"
         found = [_rule(_mapping(each), guest, reserved) for each in _list(group.get("rules"))]
         usable = tuple(each for each in found if each is not None)
         rules += len(usable)
@@ -132,7 +134,8 @@ def _rule(
     rule: dict[str, Any] = {
         "alert": name,
         "expr": _as_here(expression, guest),
-        "labels": {**labels, **guest.labels},
+        # Without this one, the label of a series would be that of the alert.
+        "labels": {**labels, "gate": "", **guest.labels},
         "annotations": dict(_texts(raw.get("annotations"))),
     }
     return {**rule, "for": period} if period else rule

@@ -72,7 +72,7 @@ def test_given_a_published_rule_when_taken_then_it_is_told_of_its_application_on
         "juju_application": "tills",
     }
     found = written(monitor)
-    assert found["rules"] == [{**RULE, "labels": {**RULE["labels"], **labels}}]
+    assert found["rules"] == [{**RULE, "labels": {**RULE["labels"], "gate": "", **labels}}]
     assert set(found["params"]["extra_label"]) == {f"{k}={v}" for k, v in labels.items()}
     assert found["limit"] == guest_rules.MOST_ALERTS
 
@@ -205,6 +205,14 @@ def test_given_what_is_no_group_when_read_then_nothing_is_taken(groups):
     assert taken(groups=groups).groups == ()
 
 
+def test_given_a_name_that_no_status_takes_when_left_out_then_it_is_told_without_such_signs():
+    names = ("a\0b\ud800\n", "\0")
+
+    found = taken(groups=[group(BROKEN, {}, name=name) for name in names])
+
+    assert found.left_out == ("ab", "group 2")
+
+
 def test_given_a_recording_rule_when_read_then_it_is_left_out():
     # It could write any series, of whatever is not its own.
     assert taken({"record": "up", "expr": "vector(1)"}).groups == ()
@@ -252,7 +260,11 @@ def test_given_labels_that_say_something_here_when_read_then_they_are_not_the_gu
 
     (found,) = taken({**RULE, "labels": said}, labels={"juju_application": "tills"}).groups
 
-    assert found.rules[0]["labels"] == {"severity": "critical", "juju_application": "tills"}
+    assert found.rules[0]["labels"] == {
+        "severity": "critical",
+        "gate": "",
+        "juju_application": "tills",
+    }
 
 
 CALLED = {"juju_model": "shops", "juju_application": "tills-k8s", "juju_charm": "tills"}

@@ -207,7 +207,8 @@ def test_given_rules_of_a_writer_when_judged_then_they_see_what_it_wrote_and_kee
 
     (group,) = json.loads(text)["groups"]
     assert group["params"] == {"extra_label": ["written_by=agent"]}
-    assert group["rules"] == [{**RULE, "labels": {**RULE["labels"], "written_by": "agent"}}]
+    labels = {**RULE["labels"], "gate": "", "written_by": "agent"}
+    assert group["rules"] == [{**RULE, "labels": labels}]
 
 
 def asked():
@@ -228,7 +229,7 @@ def test_given_an_expression_of_the_site_when_read_then_no_writer_can_answer_it(
 
 
 def test_given_a_name_when_sifted_then_it_is_by_whole_names():
-    (drop, unmarked) = json.loads(intake.relabelling())
+    *_, drop, unmarked = json.loads(intake.relabelling())
 
     assert drop["source_labels"] == ["__name__"]
     assert re.fullmatch(drop["regex"], "ALERTS_FOR_STATE")
