@@ -41,6 +41,9 @@ RELIED_ON = (
 )
 """Names that rules, gates or the page of a site ask for; of ``up`` they ask for the unmarked."""
 
+_LABEL = "[a-zA-Z_][a-zA-Z0-9_]*"
+_ONCE = "__once_"
+
 _NEEDED = ("remoteWrite.maxHourlySeries", "remoteWrite.relabelConfig")
 """Without these options nothing could be kept out."""
 
@@ -65,10 +68,20 @@ def networks(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def relabelling() -> str:
-    """Return what is done to each series; JSON, which is YAML too."""
+    """Return what is done to each series; JSON, which is YAML too.
+
+    First each label is made to be there once, under a name that is one. Of a label that comes
+    twice the first is looked at here, but the store keeps the last.
+    """
+    once = (
+        {"action": "labelmap", "regex": f"({_LABEL})", "replacement": f"{_ONCE}$1"},
+        {"action": "labelkeep", "regex": f"{_ONCE}.+"},
+        {"action": "labelmap", "regex": f"{_ONCE}(.+)", "replacement": "$1"},
+        {"action": "labeldrop", "regex": f"{_ONCE}.+"},
+    )
     relied_on = {"action": "drop", "source_labels": ["__name__"], "regex": RELIED_ON}
     unmarked = {"action": "drop", "source_labels": [MARK], "regex": ""}
-    return json.dumps([relied_on, unmarked], indent=1) + "\n"
+    return json.dumps([*once, relied_on, unmarked], indent=1) + "\n"
 
 
 def rights(writers: Iterable[Writer]) -> str:

@@ -15,6 +15,9 @@ DATA = f"/var/lib/{NAME}"
 SCRAPE = "scrape.yml"
 
 FLUSH_OPTION = "inmemoryDataFlushInterval"
+MOST_LABELS = 20_000
+"""Of a series. Beyond it, the last are cut off, and those that a door puts on come last. A series
+with as many has a longer name than the store takes, so none is there without them."""
 STALE_INTERVALS = 3
 """How many missed scrapes make a series one that nobody answers for any more."""
 
@@ -57,6 +60,7 @@ def daemon(
         "memory.allowedBytes": f"{size.cache_mb}MB",
         "storage.minFreeDiskSpaceBytes": f"{size.guard_mb}MB",
         "storage.maxHourlySeries": str(series),
+        "maxLabelsPerTimeseries": str(MOST_LABELS),
         FLUSH_OPTION: f"{size.flush_s}s",
         # By itself it answers half a minute in the past, and for five minutes for a dead target.
         "search.latencyOffset": "1s",

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from bench import writes
 from gate_site import APP, GUESTS, INTERVAL_S, MAY_WRITE, NODE, SOMETHING_BAD, Monitor
 from gate_site import WRITER as COLLECTOR
 from monitor_site import Exporter, Process, ask, get, metric, post, sequence, wait
@@ -211,6 +212,9 @@ def test_given_rules_of_applications_when_evaluated_then_each_sees_its_own_serie
     (seen,) = wait(lambda: ask(store.URL, 'ALERTS{alertname="Seen0",alertstate="firing"}'))
 
     assert seen["metric"]["juju_application"] == APP
+    # Nor do its series say that an upgrade has to wait.
+    assert ask(store.URL, 'synth_seq{gate="upgrade"}')
+    assert "gate" not in seen["metric"]
     # By now each rule of each application was looked at as often.
     wait(lambda: metric(guest_url(), "vmalert_execution_total") >= 6)
     assert not ask(store.URL, 'ALERTS{alertname=~"Seen1|Peeping0|Broken.*"}')
@@ -266,6 +270,62 @@ def test_given_an_application_that_writes_of_a_unit_that_is_down_when_asked_then
     wait(lambda: ask(store.URL, f'up{{{intake.MARK}="{WRITER_APP}"}} == 0'))
 
     assert monitor.verdict(UNITS_UP) is Verdict.PASS
+
+
+def sent(monitor, *found):
+    """Let an application write series, each as the pairs of labels that it has, in this order."""
+    at = b"\x10" + writes._varint(int(time.time() * 1000))
+    packed = b"".join(
+        writes._field(
+            1,
+            b"".join(
+                writes._field(1, writes._field(1, name.encode()) + writes._field(2, text.encode()))
+                for name, text in labels
+            )
+            + writes._field(2, b"\x09" + bytes(8) + at),
+        )
+        for labels in found
+    )
+    body = monitor.folder / "body"
+    body.write_bytes(writes._snappy(packed))
+    command = ["curl", "--silent", "--show-error", "--fail", "--data-binary", f"@{body}"]
+    command += ["--cacert", f"{monitor.folder}{authority.CA}", "-H", "Content-Encoding: snappy"]
+    url = intake.url("127.0.0.1", WRITER_APP)
+    subprocess.run((*command, url), check=True, capture_output=True, timeout=20)
+
+
+def test_given_an_application_that_says_labels_twice_or_too_many_when_written_then_it_is_marked(
+    monitor,
+):
+    many = [(f"label_{number}", "x") for number in range(60)]
+    marks = [(intake.MARK, "somebody")] * 60
+
+    sent(
+        monitor,
+        [("__name__", "fine"), ("__name__", "ALERTS"), ("lure", "twice")],
+        [("__name__", "fine"), ("", "ALERTS"), ("lure", "nameless")],
+        [("__name__", "up"), ("juju_application", APP), ("lure", "many"), *many],
+        [("__name__", "fine"), ("lure", "marks"), *marks],
+    )
+
+    found = wait(lambda: (each := ask(store.URL, '{lure!=""}')) and len(each) == 3 and each)
+    assert {each["metric"]["lure"]: each["metric"]["__name__"] for each in found} == {
+        "nameless": "fine",
+        "many": "up",
+        "marks": "fine",
+    }
+    assert {each["metric"].get(intake.MARK) for each in found} == {WRITER_APP}
+
+
+def test_given_an_application_with_more_labels_than_are_kept_when_written_then_nothing_is(monitor):
+    """The mark is the last of its labels."""
+    many = [(f"label_{number}", "x") for number in range(store.MOST_LABELS)]
+
+    sent(monitor, [("__name__", "up"), ("flood", "all"), *many])
+    sent(monitor, [("__name__", "fine"), ("flood", "next")])
+
+    wait(lambda: ask(store.URL, '{flood="next"}'), timeout_s=120)
+    assert not ask(store.URL, '{flood="all"}')
 
 
 def test_given_an_application_that_writes_too_much_when_counted_then_the_rest_is_dropped(
