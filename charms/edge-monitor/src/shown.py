@@ -22,6 +22,8 @@ CERTIFICATE = f"{authority.FOLDER}/scraper.crt"
 FOLDER = "/etc/edge-monitor/shown"
 """What each machine shows: a certificate, by the name of its unit."""
 
+_LONGEST = 16_384
+
 
 @dataclass(frozen=True)
 class Page:
@@ -36,9 +38,7 @@ class Page:
 
 def page(machine: node_metrics.Machine) -> Page | None:
     """Return where a machine shows its metrics; None if it delivers them."""
-    if machine.sends or "BEGIN CERTIFICATE" not in machine.certificate:
-        return None
-    if not is_elsewhere(machine.page):
+    if machine.sends or not is_elsewhere(machine.page) or not is_readable(machine.certificate):
         return None
     return Page(machine.page, machine.certificate, machine.node, machine.role)
 
@@ -55,6 +55,19 @@ def is_elsewhere(at: str) -> bool:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     near = any(each.is_loopback or each.is_unspecified for each in (address, mapped) if each)
     return port.isdigit() and 0 < int(port) < 65536 and not near
+
+
+def is_readable(certificate: str) -> bool:
+    """Return whether this is a certificate; with one that is none, nothing at all is scraped."""
+    if len(certificate) > _LONGEST or not certificate.isascii():
+        return False
+    import ssl  # Only who has machines that show pays for it.
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def job(unit: str, page: Page, topology: Mapping[str, str]) -> scrape.Job:

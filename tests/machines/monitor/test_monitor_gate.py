@@ -9,7 +9,6 @@ import subprocess
 import time
 
 import pytest
-from bench import writes
 from gate_site import APP, GUESTS, INTERVAL_S, MAY_WRITE, NODE, SOMETHING_BAD, Monitor
 from gate_site import WRITER as COLLECTOR
 from monitor_site import Exporter, Process, ask, get, metric, post, sequence, wait
@@ -23,6 +22,7 @@ import intake
 import questions
 import sizing
 import store
+from bench import writes
 from edgecloud.interfaces import node_metrics
 from edgecloud.rollout import ledger, terms
 from edgecloud.telemetry import forwarder, packages, scrape

@@ -12,7 +12,20 @@ from edgecloud.interfaces import node_metrics
 from edgecloud.testing import encoded
 
 STORE, FORWARDER = "edge-monitor-store", "edge-monitor-forwarder"
-CERTIFICATE = "-----BEGIN CERTIFICATE----- of pi-0\n"
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBkzCCATugAwIBAgIUcKCA/TESRrmuT8XcZbIdvv9LhGUwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJZWRnZS1ub2RlMCAXDTI2MTEyNjAzNDEyNloYDzIxMjYxMTAy
+MDM0MTI2WjAUMRIwEAYDVQQDDAllZGdlLW5vZGUwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQE9r5JE+AUoDxMeVFa+GlmqwHX/cD6LGXefv1CZB6H27B6vLx8qFUc
+sz+j1vZlU/JFq9bUTZYvi4ftM1na2Pzxo2kwZzAdBgNVHQ4EFgQUXA+lYNuK8LFn
+a5dOKgsbzD9/HrYwHwYDVR0jBBgwFoAUXA+lYNuK8LFna5dOKgsbzD9/HrYwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALggllZGdlLW5vZGUwCgYIKoZIzj0EAwID
+RgAwQwIgSSPl7AAfYSTCCfad8s0qE+MZU5WGStaiTUXx44knDgoCH035iUvh3KEa
+ujhzrN53fV/3ieFGEkLkQJmSxgecjdg=
+-----END CERTIFICATE-----
+"""
+"""What a machine made once; its key is nowhere."""
 PAGE = "10.20.0.11:19100"
 
 
@@ -130,8 +143,15 @@ def test_given_a_page_that_is_no_place_beyond_this_machine_when_related_then_it_
     assert monitor.status.message.endswith("; nothing from edge-node/0")
 
 
-def test_given_a_certificate_that_is_none_when_related_then_the_page_is_left_alone(monitor):
-    monitor.set(relations={machines(certificate="/etc/shadow")}).run()
+@pytest.mark.parametrize(
+    "certificate",
+    ["", "/etc/shadow", CERTIFICATE.replace("MII", "MIX"), CERTIFICATE[:300], CERTIFICATE * 30,
+     "-----BEGIN CERTIFICATE-----\nö\n-----END CERTIFICATE-----\n"],
+)  # fmt: skip
+def test_given_a_certificate_that_is_none_when_related_then_the_page_is_left_alone(
+    monitor, certificate
+):
+    monitor.set(relations={machines(certificate=certificate)}).run()
 
     assert pages(monitor) == []
 
