@@ -110,6 +110,19 @@ class RealDaemon:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def start_anew(self, *, by_force: bool) -> bool:
+        """End it and start it while its instances run on. Return whether it would end."""
+        if by_force:
+            self.kill()
+        self.terminate()
+        try:
+            if self.process:
+                self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            return False
+        self.launch()
+        return True
+
     def shut_down(self) -> None:
         """End it as the machine's own shutdown does: its instances are stopped first."""
         self._is_wanted = False

@@ -14,6 +14,7 @@ import time
 from edgecloud.lxd import cluster, daemon, instances, transport
 from edgelab import model, pi
 from edgelab.model import entities
+from edgelab.pi.lxd import daemon as pi_daemon
 
 CHARM = pathlib.Path(__file__).parents[2] / "charms" / "edge-lxd"
 APP = "edge-lxd"
@@ -51,9 +52,9 @@ class RealLxdHost(pi.PiHost):
                 self.real.remove()
             elif words[1] == "stop":
                 self.real.stop()
-            elif words[1] == "restart":
-                self.real.stop()
-                self.real.start()
+        if words[-1] == pi_daemon.UNIT and result.returncode == 0:
+            ended = self.real.start_anew(by_force=words[1] == "restart")
+            self.write(pi_daemon.NOTE, "" if ended else "reload\n")
         return result
 
     def exists(self, path):

@@ -14,7 +14,7 @@ import lxd_status
 import metrics
 import site_network
 from edgecloud import host as machines
-from edgecloud.host import snap
+from edgecloud.host import files, snap, systemd
 from edgecloud.interfaces import lxd_cluster
 from edgecloud.lxd import client, daemon, errors, notices, server, storage
 from view import View, connect
@@ -28,6 +28,9 @@ READY_S = 30.0
 """What a daemon is given to come back before its machine is cleared."""
 
 _DATABASE = f"{daemon.SNAP.folder}/database"
+_UNIT = "snap.lxd.daemon.service"
+_NOTE = "/var/snap/lxd/common/state"
+"""Where the snap notes why its daemon is about to end; the next start empties it."""
 
 UNFIT = (
     NotEmptyError,
@@ -144,14 +147,19 @@ def _may_be_inhabited(host: machines.Host) -> bool:
     """Return whether instances are here; without an answer, nothing is deleted that may be all.
 
     One that waits for the others' build, or was stopped, does not answer. One that has left its
-    cluster starts anew, perhaps just when it is asked, and may hang at that: so it is restarted,
-    which no instance notices, and asked again.
+    cluster starts anew, perhaps just when it is asked, and may hang at that: so it is reloaded,
+    which no instance notices, and asked again. One that hangs heeds no reload; but while that is
+    noted, a restart ends it by force and spares the instances, too. Without the note it would
+    stop them.
     """
     found = _inhabitants(host)
-    if found is None:
-        with contextlib.suppress(snap.SnapError):
-            snap.restart(host, "lxd")
-        found = _inhabitants(host)
+    with contextlib.suppress(systemd.SystemdError):
+        if found is None:
+            systemd.reload(host, _UNIT)
+            found = _inhabitants(host)
+        if found is None and files.read(host, _NOTE).strip() == "reload":
+            systemd.restart(host, _UNIT)
+            found = _inhabitants(host)
     return found is None or bool(found)
 
 

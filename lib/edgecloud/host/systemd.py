@@ -108,6 +108,11 @@ def restart(host: host.Host, unit: str) -> None:
     _systemctl(host, "restart", unit)
 
 
+def reload(host: host.Host, unit: str) -> None:
+    """Have a unit that runs reload. One that was stopped stays so, and is an error."""
+    _systemctl(host, "reload", unit)
+
+
 def _names(name: str) -> tuple[str, str]:
     """Return the two unit names of one wake-up.
 

@@ -164,10 +164,8 @@ def _service_action(process: Process, options: Options, names: list[str], action
     for name in names:
         snap, _, daemon = name.partition(".")
         snap_install.installed(process, snap)
-        if snap == "lxd" and action != "start":
-            lxd.stop(machine)
-        if snap == "lxd" and action != "stop":
-            lxd.start(machine)
+        if snap == "lxd":
+            {"start": lxd.start, "stop": lxd.stop, "restart": lxd.restart}[action](machine)
         if snap != "microk8s" or machine.node is None:
             continue
         wanted = [daemon.removeprefix("daemon-")] if daemon else list(services.DAEMONS)

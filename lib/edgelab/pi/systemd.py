@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable
 
 from edgelab.pi import calendars, services, state, timers, watches
+from edgelab.pi.lxd import daemon as lxd
 from edgelab.pi.process import Process
 
 if typing.TYPE_CHECKING:
@@ -126,8 +127,20 @@ def _restart(process: Process, names: list[str], flags: list[str]) -> int:
     return max([_start_one(process, name, again=True) for name in names], default=0)
 
 
+def _reload(process: Process, names: list[str], flags: list[str]) -> int:
+    for name in names:
+        if name != lxd.UNIT:
+            process.fail(f"Failed to reload {name}: Job type reload is not applicable for unit.")
+        if not lxd.reload(process.machine):
+            process.fail(f"{name} is not active, cannot reload.")
+    return 0
+
+
 def _start_one(process: Process, name: str, *, again: bool) -> int:
     machine = process.machine
+    if name == lxd.UNIT and machine.lxd is not None:
+        (lxd.restart if again else lxd.start)(machine)
+        return 0
     _need(process, name)
     if _daemon(name):
         if again or not services.is_active(machine, _daemon(name)):
@@ -365,7 +378,7 @@ _VERBS: dict[str, Callable[[Process, list[str], list[str]], int]] = {
     "list-timers": _list_timers,
     "mask": _mask,
     "reboot": _reboot,
-    "reload": _daemon_reload,
+    "reload": _reload,
     "reset-failed": _reset_failed,
     "restart": _restart,
     "show": _show,

@@ -72,8 +72,9 @@ def test_given_systemd_that_fails_when_armed_then_its_words_are_kept(machine, co
         lambda machine: systemd.arm(machine, "w", 30, COMMAND),
         lambda machine: systemd.disarm(machine, "w"),
         lambda machine: systemd.restart(machine, "w.service"),
+        lambda machine: systemd.reload(machine, "w.service"),
     ],
-    ids=["arm", "disarm", "restart"],
+    ids=["arm", "disarm", "restart", "reload"],
 )
 def test_given_no_systemd_when_called_then_that_is_said(machine, call):
     machine.answer(error=FileNotFoundError(2, "No such file"))

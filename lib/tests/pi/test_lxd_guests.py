@@ -15,6 +15,7 @@ from edgecloud.lxd import (
     snapshots,
 )
 from edgelab import pi
+from edgelab.pi.lxd import daemon as lxd_snap
 
 IMAGE = "juju/ubuntu@24.04/arm64"
 SERVER = "https://cloud-images.ubuntu.com/releases"
@@ -156,6 +157,44 @@ def test_given_power_cut_when_it_is_back_then_instances_start_in_their_order_whe
     running = {one.name for one in instances.every(host.api) if one.running}
     assert running == {"n1", "n2", "n3", "as-it-was"}
     assert {name: one.address for name, one in host.world.machines.items()} == before
+
+
+def systemctl(host, verb, unit=lxd_snap.UNIT):
+    command = ("/usr/bin/systemctl", verb, unit)
+    return host.machine.host().run(command, timeout_s=60, check=False).returncode
+
+
+@pytest.mark.parametrize(("verb", "boots"), [("reload", 1), ("restart", 2)])
+def test_given_a_daemon_when_it_starts_anew_then_only_a_reload_spares_its_instances(
+    host, verb, boots
+):
+    inside = host.make("i")
+
+    assert systemctl(host, verb) == 0
+
+    assert inside.boots == boots
+    assert server.get(host.api)
+
+
+def test_given_a_daemon_that_hangs_when_reloaded_then_the_restart_after_it_ends_it(host):
+    inside = host.make("i")
+    host.machine.lxd.hung = True
+    lxd_snap.sync(host.world)
+
+    assert systemctl(host, "reload") == 0
+    assert not lxd_snap.serves(host.machine)
+    assert systemctl(host, "restart") == 0
+
+    assert (inside.boots, lxd_snap.serves(host.machine)) == (1, True)
+
+
+def test_given_a_daemon_that_was_stopped_when_reloaded_then_it_stays_so(host):
+    snap.stop(host.machine.host(), "lxd")
+
+    assert systemctl(host, "reload") == 1
+    assert systemctl(host, "reload", "ssh.service") == 1
+
+    assert not lxd_snap.serves(host.machine)
 
 
 def test_given_an_instance_that_went_down_by_itself_when_asked_then_lxd_knows_and_starts_it(host):

@@ -10,7 +10,8 @@ import membership
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
-from edgecloud.lxd import cluster, daemon, errors, instances, storage
+from edgecloud.lxd import cluster, errors, instances, storage
+from edgelab.pi.lxd import daemon as pi_daemon
 
 UNTIL = 1_800_000_900.0
 
@@ -225,22 +226,50 @@ def test_given_a_daemon_that_starts_anew_when_the_remove_hook_asks_it_then_lxd_g
     assert "lxd" not in single.world.machines["0"].snaps
 
 
-def test_given_a_daemon_that_hangs_when_the_remove_hook_runs_then_it_is_restarted_and_goes(
-    single, unit, record, monkeypatch
-):
+def removed(pis, unit, books):
+    """Run the remove hook of unit 0, and return whether LXD went."""
     pi = unit(0)
-    state = pi.state(peers=relations.lxd_peers(record=record(0)))
-    wait_ready = daemon.wait_ready
+    pi.dispatch(pi.ctx.on.remove(), pi.state(peers=relations.lxd_peers(record=books)))
+    return "lxd" not in pis.world.machines["0"].snaps
 
-    def hangs_until_restarted(*arguments, **options):
-        if not any(call.argv[1:3] == ("restart", "lxd") for call in single.world.calls):
-            raise errors.UnreachableError("not ready")
-        wait_ready(*arguments, **options)
 
-    monkeypatch.setattr(daemon, "wait_ready", hangs_until_restarted)
-    pi.dispatch(pi.ctx.on.remove(), state)
+def hang(pis):
+    pis.world.machines["0"].lxd.hung = True
+    pi_daemon.sync(pis.world)
 
-    assert "lxd" not in single.world.machines["0"].snaps
+
+def test_given_a_daemon_that_hangs_when_the_remove_hook_runs_then_it_is_ended_and_goes(
+    single, unit, record
+):
+    books = record(0)
+    hang(single)
+
+    assert removed(single, unit, books)
+
+
+def test_given_a_daemon_that_hangs_when_the_remove_hook_runs_then_its_instances_run_on(
+    single, unit, record
+):
+    # It would not come back by itself.
+    make(single, "i", 0, **{"boot.autostart": "false"})
+    books = record(0)
+    hang(single)
+
+    assert not removed(single, unit, books)
+
+    assert instances.find(single.api(0), "i").running
+
+
+def test_given_a_daemon_that_was_stopped_when_the_remove_hook_runs_then_it_is_not_started(
+    single, unit, record
+):
+    make(single, "i", 0)
+    books = record(0)
+    snap.stop(single.host(0), "lxd")
+
+    assert not removed(single, unit, books)
+
+    assert not single.world.machines["0"].lxd.running
 
 
 def test_given_a_departure_when_the_dying_unit_hears_it_then_it_notes_nothing(trio, unit, record):

@@ -14,6 +14,8 @@ if typing.TYPE_CHECKING:
 FOLDER = "/var/snap/lxd/common/lxd"
 SOCKET = f"{FOLDER}/unix.socket"
 PROGRAM = "/snap/bin/lxd"
+NOTE = "/var/snap/lxd/common/state"
+UNIT = "snap.lxd.daemon.service"
 API = "/snap/lxd/current/api"
 """No real program: what a call to the socket is called in the record of commands."""
 
@@ -83,13 +85,34 @@ def stop(machine: machines.Machine) -> None:
         sync(machine.world)
 
 
+def reload(machine: machines.Machine) -> bool:
+    """Have the daemon start anew while its instances run on. Return whether it runs at all."""
+    if machine.lxd is None or not machine.lxd.running:
+        return False
+    # What is noted tells the next stop to spare the instances; the next start forgets it.
+    files.write(machine, NOTE, "reload\n" if machine.lxd.hung else "")
+    sync(machine.world)
+    return True
+
+
+def restart(machine: machines.Machine) -> None:
+    """Stop and start the daemon; its instances go down unless a reload is under way."""
+    if machine.lxd is None:
+        return
+    if files.read(machine, NOTE).strip() != "reload":
+        stop(machine)
+    files.write(machine, NOTE, "")
+    machine.lxd.hung = False
+    start(machine)
+
+
 def serves(machine: machines.Machine) -> bool:
     """Return whether the daemon has its socket open."""
     if machine.lxd is None or not machine.powered:
         return False
     daemon, site = state.of(machine)
     member = site.members.get(daemon.member)
-    if member is None or daemon.expelled or not daemon.running:
+    if member is None or daemon.expelled or daemon.hung or not daemon.running:
         return False
     return not state.is_blocked(site, member)
 

@@ -66,6 +66,8 @@ class Daemon:
     running: bool = True
     waking: bool = False
     """Whether it has not started yet what starts with it."""
+    hung: bool = False
+    """It neither serves nor heeds signals until it is ended by force."""
     expelled: bool = False
     """Removed by force: it never serves again until it is wiped."""
 
