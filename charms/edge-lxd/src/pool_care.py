@@ -97,7 +97,7 @@ def _take_up(host: machines.Host, wish: renewal.Wish | None) -> renewal.Answer:
     said = renewal.answer(host) or renewal.Answer()
     if wish is None:
         return said
-    taken = renewing.take_up(said, wish, host.now())
+    taken = renewing.take_up(said, wish)
     if taken != said:
         renewal.say(host, taken)
     return taken
@@ -121,8 +121,7 @@ def _renew(
         hindered: why no node can be replaced now.
     """
     said = renewal.answer(host) or renewal.Answer()  # One that was given up is noted there.
-    since = host.now() if outcome.replaced else said.since
-    said = dataclasses.replace(said, since=since, hindrance=hindered)
+    said = dataclasses.replace(said, hindrance=hindered)
     if nodes is not None and not said.failed:
         said, waits_for = _next(host, said, outcome.waits_for or hindered, nodes())
         outcome = dataclasses.replace(outcome, waits_for=waits_for)

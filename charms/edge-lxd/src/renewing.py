@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from edgecloud.lxd_member.renewal import Answer, Wish
 
 PATIENCE_S = 1800
-"""How long the pool may take to be whole before the next node is replaced."""
+"""How long the pool may be seen not to be whole before the next node is replaced."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,20 +58,25 @@ def release(channel: str, said: Answer, *, live: bool) -> Release:
     return Release(channel)
 
 
-def take_up(said: Answer, wish: Wish, now: float) -> Answer:
+def take_up(said: Answer, wish: Wish) -> Answer:
     """Return the answer to a wish, which is another one than before or not."""
     if said.wish == wish:
         return said
-    return dataclasses.replace(said, wish=wish, since=now, failed="")
+    return dataclasses.replace(said, wish=wish, since=0.0, failed="")
 
 
 def step(said: Answer, view: View, now: float) -> tuple[Answer, str]:
     """Return the answer as it is now, and the node to replace next; empty if none."""
-    if said.failed or view.replacing:
+    if said.failed:
         return said, ""
-    if view.waits_for:
+    if view.waits_for and not view.replacing:
+        # From when that is first seen: who was without power or Juju meanwhile is not late by it.
+        said = dataclasses.replace(said, since=said.since or now)
         late = now >= said.since + PATIENCE_S
         return (failed(said, view.waits_for) if late else said), ""
+    said = dataclasses.replace(said, since=0.0)
+    if view.replacing:
+        return said, ""
     left = [name for name, build in sorted(view.builds.items()) if not runs(build, said.wish)]
     if left:
         return said, left[0]

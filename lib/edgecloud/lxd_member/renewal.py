@@ -46,7 +46,7 @@ class Answer:
     wish: Wish = Wish()
     """The last one that it took up."""
     since: float = 0.0
-    """When it took that up, or was last done with a node for it; in seconds since 1970 UTC."""
+    """Since when the pool is not whole, and so none is replaced; in seconds since 1970 UTC."""
     reached: str = ""
     """The target of the last wish that was fulfilled to the end."""
     failed: str = ""

@@ -15,7 +15,7 @@ from renewing import Build, Release, View
 
 WISH = Wish("p/hosted/1.36/0", "1.36", "8512")
 OLD, NEW = Build("1.35.2", "8400"), Build("v1.36.1", "8512")
-TAKEN = Answer(WISH, since=1000.0)
+TAKEN = Answer(WISH)
 
 
 def test_given_old_nodes_when_nothing_is_under_way_then_the_first_is_next():
@@ -46,27 +46,39 @@ def test_given_a_replacement_under_way_when_it_takes_long_then_its_own_deadline_
 
 
 def test_given_a_pool_that_is_not_whole_when_too_long_then_the_wish_fails_with_the_reason():
-    early = renewing.step(TAKEN, View({}, waits_for="b is joining"), 2799.0)
-    late, _ = renewing.step(TAKEN, View({}, waits_for="b is joining"), 2800.0)
+    waits = View({}, waits_for="b is joining")
+    first, _ = renewing.step(TAKEN, waits, 1000.0)
 
-    assert early == (TAKEN, "")
-    assert late.failed == "b is joining"
+    assert first == Answer(WISH, since=1000.0)
+    assert renewing.step(first, waits, 2799.0) == (first, "")
+    assert renewing.step(first, waits, 2800.0)[0].failed == "b is joining"
+
+
+@pytest.mark.parametrize("view", [View({"a": OLD}), View({"a": NEW}), View({}, replacing=True)])
+def test_given_a_pool_that_was_whole_when_it_is_seen_again_after_hours_then_its_time_begins(view):
+    waited = dataclasses.replace(TAKEN, since=1000.0)
+    said, _ = renewing.step(waited, view, 1020.0)
+
+    said, _ = renewing.step(said, View({}, waits_for="a does not answer"), 1e5)
+
+    assert (said.failed, said.since) == ("", 1e5)
 
 
 def test_given_a_wish_that_failed_when_asked_again_then_nothing_more_is_tried():
     failed = renewing.failed(TAKEN, "no")
 
     assert renewing.step(failed, View({"a": OLD}), 1000.0) == (failed, "")
-    assert renewing.take_up(failed, WISH, 2000.0) == failed
+    assert renewing.take_up(failed, WISH) == failed
 
 
 def test_given_another_wish_when_taken_up_then_the_former_failure_is_over():
-    failed = dataclasses.replace(renewing.failed(TAKEN, "no"), reached="hosted:1.35")
+    before = dataclasses.replace(TAKEN, since=5.0, reached="hosted:1.35")
+    failed = renewing.failed(before, "no")
     another = dataclasses.replace(WISH, id="p/hosted/1.36/1")
 
-    taken = renewing.take_up(failed, another, 5.0)
+    taken = renewing.take_up(failed, another)
 
-    assert taken == Answer(another, since=5.0, reached="hosted:1.35")
+    assert taken == Answer(another, reached="hosted:1.35")
 
 
 @pytest.mark.parametrize(
