@@ -217,17 +217,23 @@ class EdgeLxdCharm(ops.CharmBase):
             metrics.revoke(self._host, lxd)
             departure.leave(lxd, view)
         except (departure.DepartureRefusedError, *EXPECTED) as e:
-            logger.error("not leaving yet, trying again: %s", e)
-            self.unit.status = ops.BlockedStatus(f"not leaving yet: {e}")
-            # Juju runs a hook that failed again, and the departure goes through once it can.
-            raise SystemExit(1) from None
+            raise self._held_up("not leaving yet", e) from None
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave nothing of the cluster on this machine, unless somebody's instances are here."""
         import switch_node
 
-        switch_node.remove(self._host)
-        upkeep.remove(self._host)
+        try:
+            switch_node.remove(self._host)
+            upkeep.remove(self._host)
+        except EXPECTED as e:
+            raise self._held_up("not cleared yet", e) from None
+
+    def _held_up(self, what: str, why: Exception) -> SystemExit:
+        """Return what ends a hook that Juju runs again, until the departure goes through."""
+        logger.error("%s, trying again: %s", what, why)
+        self.unit.status = ops.BlockedStatus(f"{what}: {why}")
+        return SystemExit(1)
 
     # --- actions -----------------------------------------------------------------------------
 

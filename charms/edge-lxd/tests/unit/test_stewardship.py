@@ -11,6 +11,7 @@ from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
 from edgecloud.lxd import cluster, errors, instances, storage
+from edgelab import pi
 from edgelab.pi.lxd import daemon as pi_daemon
 
 UNTIL = 1_800_000_900.0
@@ -270,6 +271,20 @@ def test_given_a_daemon_that_was_stopped_when_the_remove_hook_runs_then_it_is_no
     assert not removed(single, unit, books)
 
     assert not single.world.machines["0"].lxd.running
+
+
+def test_given_snapd_that_is_busy_when_the_remove_hook_runs_then_it_says_so_and_is_run_again(
+    single, unit, record, caplog
+):
+    books = record(0)
+    busy = pi.fail(1, 'error: snap "lxd" has "auto-refresh" change in progress')
+    single.fail(0, "/usr/bin/snap", "remove", effect=busy)
+
+    with pytest.raises(SystemExit):
+        removed(single, unit, books)
+
+    assert "not cleared yet, trying again: snap remove failed" in caplog.text
+    assert removed(single, unit, books)
 
 
 def test_given_a_departure_when_the_dying_unit_hears_it_then_it_notes_nothing(trio, unit, record):
