@@ -71,8 +71,9 @@ def care(
         size = max((one.slot for one in present), default=0)
     said = _take_up(host, wish)
     if not size and not present:
-        if wish is not None:
-            renewal.say(host, dataclasses.replace(said, reached=wish.target))
+        reached = wish.target if wish is not None else said.reached
+        if said != renewal.Answer():
+            renewal.say(host, dataclasses.replace(said, reached=reached, hindrance=""))
         if end.relation is not None:
             hosted_none(end)
         return None

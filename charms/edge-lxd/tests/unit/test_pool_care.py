@@ -190,6 +190,17 @@ def test_given_no_nodes_when_a_plan_wishes_then_it_is_fulfilled_at_once(unit, pi
     assert renewal.answer(pis.host(0)).reached == "hosted:1.36:7"
 
 
+def test_given_a_pool_that_was_hindered_when_it_is_gone_then_no_plan_is_held_up_by_it(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, {})
+    before = renewal.Answer(renewal.Wish("v", "1.35"), reached="hosted:1.35", hindrance="no room")
+    renewal.say(pis.host(0), before)
+
+    pi.go_on(state)
+
+    assert renewal.answer(pis.host(0)) == dataclasses.replace(before, hindrance="")
+
+
 def test_given_a_control_plane_when_nothing_is_hosted_any_more_then_nothing_is_said(unit, pis):
     hosted = NodeReport(hosted=(HostedNode("1a", NodeReport(FIRST)),))
     there = relations.cluster_control_plane(record=ClusterRecord(cluster="x"), mine=hosted)
