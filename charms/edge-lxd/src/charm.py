@@ -215,7 +215,8 @@ class EdgeLxdCharm(ops.CharmBase):
             departure.check(lxd, view, own=own)
             pool_care.remove(self._host, lxd, self.unit.name)
             metrics.revoke(self._host, lxd)
-            departure.leave(lxd, view)
+            self._sight.look_again()  # A member may have been lost in what draining took.
+            departure.leave(lxd, self._sight.view or view)
         except (departure.DepartureRefusedError, *EXPECTED) as e:
             raise self._held_up("not leaving yet", e) from None
 

@@ -7,6 +7,7 @@ from conftest import books, member, name, report, said
 
 import departure
 import membership
+import pool_care
 from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces.lxd_cluster import Admission
@@ -180,6 +181,23 @@ def test_given_the_last_member_with_instances_when_removed_then_it_is_refused(
         stop(unit(0), record(0))
 
     assert single.members() == [name(0)]
+
+
+def test_given_a_member_that_is_lost_while_nodes_are_drained_when_leaving_then_nobody_leaves(
+    trio, unit, record, monkeypatch
+):
+    books = record(0, 1, 2)
+
+    def drained(*_):
+        trio.power_off(2)
+        trio.world.clock.advance(120)
+
+    monkeypatch.setattr(pool_care, "remove", drained)
+
+    with pytest.raises(SystemExit):
+        stop(unit(1), books)
+
+    assert trio.members() == [name(0), name(1), name(2)]
 
 
 def test_given_instances_when_the_remove_hook_runs_all_the_same_then_lxd_stays(
