@@ -97,7 +97,7 @@ def waves(rollout: Rollout) -> list[Wave]:
         here = is_under_way(rollout) and number is not None and number == rollout.wave
         found.append(
             Wave(
-                title="Others" if number is None else f"Wave {number}" if number else "Canary",
+                title=_title(number, is_alone=len(numbers) == 1),
                 is_at_hand=here,
                 members=tuple((member, state_tone(member.state)) for member in members),
                 reasons=tuple(
@@ -109,6 +109,12 @@ def waves(rollout: Rollout) -> list[Wave]:
             )
         )
     return found
+
+
+def _title(number: int | None, *, is_alone: bool) -> str:
+    if number is None:
+        return "Every node" if is_alone else "Others"
+    return f"Wave {number}" if number else "Canary"
 
 
 def verdict(gate: Gate, rollout: Rollout) -> Cell:

@@ -213,6 +213,12 @@ def test_given_members_without_a_wave_when_shown_then_they_come_last():
     assert titles == ["Canary", "Wave 1", "Others"]
 
 
+def test_given_a_plan_that_is_over_when_shown_then_its_nodes_are_not_called_others():
+    over = winter(phase="completed", members=(Member("a", None), Member("b", None)))
+
+    assert [wave.title for wave in rollout_words.waves(over)] == ["Every node"]
+
+
 @pytest.mark.parametrize(
     ("verdict", "reason", "said"),
     [
