@@ -10,6 +10,7 @@ import pytest
 import stories
 
 HOUR = 3600
+DAY = 24 * HOUR
 
 
 @pytest.mark.parametrize("step", stories.STEPS)
@@ -36,9 +37,14 @@ def fires(told, key):
 
 
 def span(told, step):
-    """Return whole hours in the past that are long enough for the longest story."""
+    """Return whole hours in the past that are long enough for the longest story.
+
+    They begin at one in the morning, whenever the test runs: the store looks for what is before
+    the end of a query, so that it does not find a series whose first sample is at midnight, by
+    UTC, when it is asked for that moment.
+    """
     seconds = max(story.length for story in told) * stories.STEPS[step]
-    begin = (int(time.time()) - seconds - HOUR) // HOUR * HOUR
+    begin = (int(time.time()) - seconds - 2 * HOUR) // DAY * DAY + HOUR
     return begin, begin + seconds
 
 
