@@ -170,7 +170,9 @@ class NodePool:
         spent = {*self._known, *(one.name for one in self._present)}
         made = pool_plan.node(self._pool.unit, found.slot, ground.subnet, taken=taken, spent=spent)
         now = self._host.now()
-        begun = Replacement(name, made.name, found.slot, made.address, since=now, wish=wish)
+        begun = Replacement(
+            name, made.name, found.slot, made.address, since=now, seen=now, wish=wish
+        )
         self._save(begun)
         return begun
 
@@ -290,6 +292,7 @@ class NodePool:
 
     def _replace(self, under_way: Replacement) -> str:
         """Bring a replacement a step further. Return what became of it if it is over."""
+        under_way = replacement.resumed(under_way, self._host.now())
         new = pool_plan.Node(under_way.new, under_way.slot, under_way.address)
         trouble = ""
         if under_way.phase in (replacement.Phase.BUILD, replacement.Phase.JOIN):

@@ -15,6 +15,13 @@ BUILD_S = 1800
 """How long the new node may take to come up, and again to join; then the old one stays."""
 
 
+ABSENT_S = 600
+"""Hooks look every few seconds while a node is built; who did not for so long was away."""
+
+_SEEN_S = 60
+"""How exactly it is remembered when one last looked, which costs a write each time."""
+
+
 class Phase(enum.Enum):
     """How far a replacement is."""
 
@@ -36,6 +43,8 @@ class Replacement:
     """Of the new one, where LXD gives addresses."""
     phase: Phase = Phase.BUILD
     since: float = 0.0
+    seen: float = 0.0
+    """When it was last looked at, while time counts."""
     reason: str = ""
     """Why it is given up."""
     wish: str = ""
@@ -70,6 +79,14 @@ class View:
     new_there: bool = True
     trouble: str = ""
     """Why the new node is not further."""
+
+
+def resumed(now_at: Replacement, now: float) -> Replacement:
+    """Return the replacement as it goes on after a while without power or Juju: none too late."""
+    away_s = now - now_at.seen if now_at.seen else 0.0
+    if away_s < ABSENT_S:
+        return now_at
+    return dataclasses.replace(now_at, since=now_at.since + away_s, seen=now)
 
 
 def step(now_at: Replacement, view: View, now: float) -> Replacement | None:
@@ -109,18 +126,20 @@ def decode(document: Mapping[str, Any]) -> Replacement | None:
         address=str(document.get("address", "")),
         phase=Phase(document.get("phase", "build")),
         since=float(document.get("since", 0)),
+        seen=float(document.get("seen", 0)),
         reason=str(document.get("reason", "")),
         wish=str(document.get("wish", "")),
     )
 
 
 def _then(now_at: Replacement, phase: Phase, now: float) -> Replacement:
-    return dataclasses.replace(now_at, phase=phase, since=now)
+    return dataclasses.replace(now_at, phase=phase, since=now, seen=now)
 
 
 def _in_time(now_at: Replacement, view: View, now: float) -> Replacement:
     """Return it as it is while the new node has time left."""
     if now < now_at.since + BUILD_S:
-        return now_at
+        is_recent = now < now_at.seen + _SEEN_S
+        return now_at if is_recent else dataclasses.replace(now_at, seen=now)
     reason = view.trouble or "it took too long"
     return dataclasses.replace(now_at, phase=Phase.GIVE_UP, since=now, reason=reason)

@@ -138,6 +138,7 @@ class Plane:
         if admission and (
             members.get(admission.unit, Member()).state != "joining"
             or reports.get(admission.unit, NodeReport()).error
+            or admission.until <= self.world.clock.now()
         ):
             if members.get(admission.unit, Member()).state == "joining":
                 del members[admission.unit]
@@ -432,6 +433,21 @@ def test_given_a_new_node_that_does_not_come_up_when_time_is_over_then_the_old_o
     assert site.plane.log == []
 
 
+@pytest.mark.parametrize("phase", ["build", "join"])
+def test_given_hours_without_power_or_juju_when_back_then_the_new_node_still_has_its_time(
+    site, phase
+):
+    site.until_settled(1)
+    begun = site.replace(FIRST)
+    while node_pool.load(site.world.machines["host"].host(), UNIT).phase.value != phase:
+        site.hook(1)
+
+    site.plane.pass_time(6 * 3600)
+    site.until_settled(1)
+
+    assert site.plane.workers() == [begun.new]
+
+
 def test_given_an_exact_build_when_a_node_is_replaced_then_the_new_one_has_it(site):
     site.until_settled(1)
     build = site.world.store.find("microk8s", "1.35/candidate", "arm64").revision
@@ -547,7 +563,7 @@ def test_given_a_unit_that_goes_when_forgotten_then_no_journal_is_left(site):
 
 def test_given_a_replacement_when_journalled_then_it_is_read_back_the_same():
     at = replacement.Phase.DRAIN
-    one = replacement.Replacement("a", "b", 2, "10.0.0.2", at, 5.0, "x", "wish")
+    one = replacement.Replacement("a", "b", 2, "10.0.0.2", at, 5.0, 6.0, "x", "wish")
 
     assert replacement.decode(replacement.encode(one)) == one
     assert replacement.decode({}) is None
