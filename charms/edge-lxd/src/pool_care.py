@@ -77,8 +77,7 @@ def care(
         if end.relation is not None:
             hosted_none(end)
         return None
-    member = view.member(view.name)
-    is_away = member is not None and member.status is cluster.Status.EVACUATED
+    is_away = view.member_status(view.name) is cluster.Status.EVACUATED
     release = renewing.release(_channel(config), said, live=wish is not None)
     pool = pool_of(client, view, config, site, release)
     if size and not is_away:
@@ -158,7 +157,8 @@ def replace(
     name: str,
 ) -> dict[str, str]:
     """Note that a node shall be replaced. Raises pools.PoolError."""
-    problem = hindrance(host, config)
+    is_away = view.member_status(view.name) is cluster.Status.EVACUATED
+    problem = hindrance(host, config, away=is_away)
     if problem:
         raise pools.PoolError(problem)
     said = renewal.answer(host) or renewal.Answer()

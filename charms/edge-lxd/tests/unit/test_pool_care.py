@@ -15,7 +15,7 @@ import pools
 from edgecloud import testing as relations
 from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
-from edgecloud.lxd import images, instances, profiles
+from edgecloud.lxd import cluster, images, instances, profiles
 from edgecloud.lxd_member import renewal
 
 OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
@@ -159,6 +159,17 @@ def test_given_too_little_memory_when_a_node_shall_be_replaced_then_the_remedy_i
 
     pi.go_on(state)
     assert "node-memory=1GiB: less is free" in renewal.answer(pis.host(0)).hindrance
+
+
+def test_given_an_evacuated_machine_when_a_node_shall_be_replaced_then_it_is_refused(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    cluster.ensure_evacuated(pis.api(0), "edge-lxd-0", mode="stop")
+
+    with pytest.raises(testing.ActionFailed, match="run restore before its nodes are replaced"):
+        pi.dispatch(pi.ctx.on.action("replace-node", params={"node": FIRST}), state)
+
+    assert node_pool.load(pis.host(0), "edge-lxd/0") is None
 
 
 def beside(**wish):
