@@ -7,6 +7,7 @@ import pathlib
 
 import invariants
 import lxd_site
+import sites
 
 from edgecloud.lxd import daemon
 from edgelab import model
@@ -14,6 +15,8 @@ from edgelab import model
 CHARMS = pathlib.Path(__file__).parents[2] / "charms"
 PLANE = "edge-microk8s"
 LXD = "edge-lxd"
+NODE = "edge-node"
+CONTROL = "edge-upgrade-controller"
 OPTIONS = {
     "privileged-nodes": True,
     "node-memory": "1GiB",
@@ -69,6 +72,28 @@ class HostedSite(model.Model):
             for call in self.world.calls
             if call.argv[0].endswith("/lxd/current/api") and call.argv[1] != "GET"
         ]
+
+
+class UpgradedSite(HostedSite):
+    """The same, with the hands of its machines, and who coordinates them."""
+
+    def __init__(self, folder, *, seed, nodes, **options):
+        super().__init__(folder, seed=seed, nodes=nodes, **options)
+        for app in (NODE, CONTROL):
+            self.add_application(app, CHARMS / app)
+        for app in (PLANE, LXD):
+            self.integrate(f"{app}:component", f"{NODE}:component")
+        self.integrate(f"{CONTROL}:nodes", f"{NODE}:controller")
+        self.add_unit(CONTROL, self.units[f"{PLANE}/0"].machine)
+
+    def until(self, holds, within_s=6 * 3600):
+        """Run until something holds; let time pass where no hook is due."""
+        sites.until(
+            self,
+            holds,
+            within_s=within_s,
+            said=lambda: [each.status for each in self.units.values()],
+        )
 
 
 @dataclasses.dataclass

@@ -4,30 +4,23 @@ import json
 
 import hosted_site
 import sites
-from hosted_site import LXD, PLANE
+from hosted_site import CONTROL, LXD
 
 from edgecloud.agent import journal
 from edgecloud.rollout import ledger
 
-NODE, CONTROL = "edge-node", "edge-upgrade-controller"
 MINOR = "1.36"
 FORMER = ("edge-lxd-0-1a", "edge-lxd-0-2a")
 FOLLOWING = ("edge-lxd-0-1b", "edge-lxd-0-2b")
 
 
-class RenewalSite(hosted_site.HostedSite):
-    """Hosted nodes, the hands of both machines, and who coordinates them."""
+class RenewalSite(hosted_site.UpgradedSite):
+    """A site that counts its hosted nodes."""
 
     def __init__(self, folder, *, seed, nodes):
         super().__init__(folder, seed=seed, nodes=nodes)
         self.fewest = nodes
         self.most = 0
-        for app in (NODE, CONTROL):
-            self.add_application(app, hosted_site.CHARMS / app)
-        for app in (PLANE, LXD):
-            self.integrate(f"{app}:component", f"{NODE}:component")
-        self.integrate(f"{CONTROL}:nodes", f"{NODE}:controller")
-        self.add_unit(CONTROL, self.units[f"{PLANE}/0"].machine)
         self.settle()
         self.record.watchers.append(self._count)
 
@@ -49,15 +42,6 @@ class RenewalSite(hosted_site.HostedSite):
     def build(self):
         """The build that the plan names: not what the channel holds."""
         return int(self.world.store.find("microk8s", f"{MINOR}/candidate", "arm64").revision)
-
-    def until(self, holds, within_s=6 * 3600):
-        """Run until something holds; let time pass where no hook is due."""
-        sites.until(
-            self,
-            holds,
-            within_s=within_s,
-            said=lambda: [each.status for each in self.units.values()],
-        )
 
     def builds(self):
         """The build of each node, by its name."""

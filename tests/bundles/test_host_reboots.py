@@ -5,31 +5,24 @@ import functools
 import hosted_site
 import pytest
 import sites
-from hosted_site import LXD, PLANE
+from hosted_site import CONTROL, LXD, PLANE
 
 from edgecloud.agent import lxd_host
 from edgecloud.lxd import cluster
 from edgelab import pi
 from edgelab.pi import apt
 
-NODE, CONTROL = "edge-node", "edge-upgrade-controller"
 STAMP = "20250201T000000Z"
 NEWER = "35500"
 """A later build of LXD on its track."""
 
 
-class RebootSite(hosted_site.HostedSite):
+class RebootSite(hosted_site.UpgradedSite):
     """A control plane, and two members of LXD with a node each, and who upgrades them."""
 
     def __init__(self, folder, *, seed):
         super().__init__(folder, seed=seed, nodes=1, pis=2)
         self.most_away = 0
-        for app in (NODE, CONTROL):
-            self.add_application(app, hosted_site.CHARMS / app)
-        for app in (PLANE, LXD):
-            self.integrate(f"{app}:component", f"{NODE}:component")
-        self.integrate(f"{CONTROL}:nodes", f"{NODE}:controller")
-        self.add_unit(CONTROL, self.units[f"{PLANE}/0"].machine)
         apt.publish(self.world, apt.HERE, "base-tool", "1.0")
         apt.publish(self.world, STAMP, "base-tool", "1.1")
         for host in self.hosts():
@@ -58,15 +51,6 @@ class RebootSite(hosted_site.HostedSite):
         """Count who is out of service, as the hosts themselves remember it."""
         away = [host for host in self.hosts() if host.path(lxd_host.NOTE).exists()]
         self.most_away = max(self.most_away, len(away))
-
-    def until(self, holds, within_s=4 * 3600):
-        """Run until something holds; let time pass where no hook is due."""
-        sites.until(
-            self,
-            holds,
-            within_s=within_s,
-            said=lambda: [each.status for each in self.units.values()],
-        )
 
     def upgrade(self):
         system = {"kind": "apt-snapshot", "version": "24.04.4", "snapshot-stamp": STAMP}
