@@ -35,11 +35,13 @@ class Box:
     """What ran before the first change."""
     read: messages.Stamp = messages.NEVER
     veto: bool = False
+    hosted: tuple[str, ...] = ()
+    """The versions of Kubernetes in the nodes that it hosts."""
 
 
-def fresh(name: str, version: str, running: str) -> Box:
+def fresh(name: str, version: str, running: str, hosted: tuple[str, ...] = ()) -> Box:
     """Return a machine on which nothing happened yet."""
-    return Box(state.Node(name), running, running, version, first=running)
+    return Box(state.Node(name), running, running, version, first=running, hosted=hosted)
 
 
 def facts(box: Box) -> state.Facts:
@@ -174,7 +176,8 @@ def _problems(before: Box, after: Box, event: state.Event, now: int) -> Iterator
 def _failures(box: Box, effect: Effect) -> Iterator[tuple[str, Box]]:
     if effect is Effect.APPLY:
         yield "undone", replace(box, undone=True)
-        yield "broken", replace(box, running=BROKEN, default=BROKEN, version=_target(box)[1])
+        half = replace(box, hosted=(*box.hosted, *_renewed(box)))
+        yield "broken", replace(half, running=BROKEN, default=BROKEN, version=_target(box)[1])
     elif effect is Effect.STAGE:
         yield "digest", box
     elif effect is not Effect.REBOOT:
@@ -185,6 +188,13 @@ def _target(box: Box) -> tuple[str, str]:
     work = box.node.work
     version = work.version if work and _is_kubernetes(work) else box.version
     return box.node.target, version
+
+
+def _renewed(box: Box) -> tuple[str, ...]:
+    """Return what runs in the nodes that a step makes anew; empty if it makes none."""
+    work = box.node.work
+    is_hosted = work is not None and work.part.startswith(route.Kind.HOSTED.value)
+    return (work.version,) if work and is_hosted else ()
 
 
 def _is_kubernetes(work: route.Work | None) -> bool:
@@ -228,6 +238,7 @@ def _apply(box: Box) -> Box:
             return _wrong(box, "I9 applied the same artefact twice")
     elif _is_kubernetes(work) and _minor(version) - _minor(box.version) > 1:
         box = _wrong(box, "I5 skipped a minor")
+    box = replace(box, hosted=_renewed(box) or box.hosted)
     applied = tuple(sorted({*box.applied, target}))
     if reboots:
         return replace(box, applied=applied)  # The other slot is armed for one boot.

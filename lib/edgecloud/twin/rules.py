@@ -104,8 +104,11 @@ def grant_problem(
 
 def _ending(judged: Judged) -> Iterator[str]:
     rollout, before = judged.rollout, judged.before
-    owed = [e for e in rollout.entries.values() if e.step < len(rollout.steps) and not e.is_out]
-    if rollout.phase in ENDS and before.phase not in ENDS and any(not e.debt for e in owed):
+    owed = {
+        n: e for n, e in rollout.entries.items() if e.step < len(rollout.steps) and not e.is_out
+    }
+    has_ended = rollout.phase in ENDS and before.phase not in ENDS
+    if has_ended and any(not (e.debt or _was_passed_by(before, n, e)) for n, e in owed.items()):
         yield "I18 ended before its last wave had"
     if rollout.phase is Phase.COMPLETED and owed:
         yield "I23 completed without a node that is owed"
@@ -113,6 +116,12 @@ def _ending(judged: Judged) -> Iterator[str]:
         left = [rollout.entries[n] for n in before.waves[before.wave]]
         if any(e.step <= before.step and not e.is_out and not e.debt for e in left):
             yield "I18 left a wave before it had ended"
+
+
+def _was_passed_by(before: ledger.Rollout, name: str, entry: ledger.Entry) -> bool:
+    """Return whether a node's wave was over before; that it was away then was judged then."""
+    earlier = {n for names in before.waves[: before.wave] for n in names}
+    return entry.step < before.step or (entry.step == before.step and name in earlier)
 
 
 def _pausing(judged: Judged) -> Iterator[str]:
@@ -312,6 +321,7 @@ def _disturbed(case: Premise, machines: Sequence[boxes.Box]) -> Iterator[str]:
 
 def _versions(case: Premise, machines: Sequence[boxes.Box]) -> Iterator[str]:
     found = {(case.members[b.node.name].role, skew.parse(b.version)) for b in machines}
+    found |= {(skew.WORKER, skew.parse(version)) for b in machines for version in b.hosted}
     pairs = {(role, minor) for role, minor in found if minor}
     planes = sorted(minor for role, minor in pairs if role == skew.CONTROL_PLANE)
     if not planes:

@@ -111,7 +111,7 @@ class Run:
         return found
 
     def _fresh(self, member: inventory.Member) -> machine.Machine:
-        box = boxes.fresh(member.name, member.version, f"{member.name}-old")
+        box = boxes.fresh(member.name, member.version, f"{member.name}-old", member.hosted)
         pace = self._draw.triangular(0.4, 1.0, 0.7)
         return machine.Machine(box, pace, boxes.report(box))
 

@@ -19,6 +19,12 @@ PAIR = sites.frozen(sites.workers("b", "c"))
 LATE = sites.frozen(sites.planes("a"), sites.workers("b"), sites.workers("c", version="1.33.1"))
 LXD = sites.frozen(sites.workers("a", "b", version="", lxd=True), sites.workers("c"))
 HOME = sites.frozen(sites.planes("a", coordinator=True), sites.planes("b", "c"))
+HOSTS = sites.frozen(
+    sites.workers("h", version="", lxd=True, hosted=("1.34.1",)), sites.planes("p")
+)
+AGED = sites.frozen(
+    sites.workers("h", version="", lxd=True, hosted=("1.32.1",)), sites.planes("p")
+)
 
 PATCH = sites.frozen(
     sites.planes("a"),
@@ -90,5 +96,6 @@ CASES = {
         ),
         case("lxd together", LXD, "cut fail away", targets={"lxd": {"revision": {"arm64": 5}}}),
         case("the coordinator's own node", HOME, "away fail"),
+        case("nodes in LXD", HOSTS, "cut fail regress away leader pause abort retry", **ALONE),
     )
 }

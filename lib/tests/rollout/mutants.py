@@ -95,8 +95,13 @@ def _all_windows(calendar, now):
     return 10**6
 
 
+def _hosted_first(accepted, chosen):
+    return sorted(REAL_WAY(accepted, chosen), key=lambda each: each[0] is not route.Kind.HOSTED)
+
+
 TWO = {"limits": {"max-unavailable": 2, "per-domain": 2}}
 REAL_NODE_TRANSITION = audit.node_transition
+REAL_WAY = route._kubernetes
 
 MUTANTS = (
     Mutant(
@@ -148,6 +153,15 @@ MUTANTS = (
         searched(cases.BEHIND, select={"exclude": ["z"]}, **cases.ALONE),
     ),
     Mutant(
+        "I4",
+        "leaves nodes in LXD behind until the last minor",
+        both(
+            put(route, "_must_follow", lambda hosted, minor, following: following is None),
+            put(grant, "skew_blocker", lambda *a, **k: ""),
+        ),
+        searched(cases.AGED, targets=sites.kubernetes("1.35", "1.36"), **cases.ALONE),
+    ),
+    Mutant(
         "I5",
         "plans and takes the way without the minors between",
         both(
@@ -162,6 +176,15 @@ MUTANTS = (
         "lets workers go with control planes",
         put(grant, "order_blocker", lambda *a, **k: ""),
         searched(cases.PATCH, targets=sites.kubernetes("1.34"), **TWO, **cases.ALONE),
+    ),
+    Mutant(
+        "I6",
+        "makes nodes in LXD anew before the control planes moved",
+        both(
+            put(route, "_kubernetes", _hosted_first),
+            put(grant, "_newcomer_blocker", lambda *a: ""),
+        ),
+        searched(cases.HOSTS, **cases.ALONE),
     ),
     Mutant(
         "I7",

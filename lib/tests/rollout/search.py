@@ -98,7 +98,7 @@ class Search:
         boxes = []
         for name, member in self.case.members.items():
             running = f"{name}-old"
-            boxes.append(self.boxes.of(world.fresh(name, member.version, running)))
+            boxes.append(self.boxes.of(world.fresh(name, member.version, running, member.hosted)))
         reports = [self.reports.of(world.report(self.boxes[box])) for box in boxes]
         return (
             self.rollouts.of(numbers.Ledger(rollout)),
