@@ -141,6 +141,8 @@ def order_blocker(account: Account, name: str, step: route.Step, *, back: bool) 
         return ""
     if step.kind is route.Kind.KUBERNETES and member.role == skew.WORKER and account.planes_left:
         return f"{account.planes_left} control planes go first"
+    if step.kind is route.Kind.HOSTED and (behind := planes_behind(account, step)):
+        return f"{behind} control planes go first"
     if name == account.site.sight.leader or member.coordinator:
         others = [
             other
@@ -150,6 +152,15 @@ def order_blocker(account: Account, name: str, step: route.Step, *, back: bool) 
         if others:
             return f"goes last, after {availability.few(others)}"
     return ""
+
+
+def planes_behind(account: Account, step: route.Step) -> int:
+    """Return how many control planes are owed an earlier step; until its soak, one may go back."""
+    members = account.site.rollout.members
+    return sum(
+        entry.step < step.index and not entry.released and members[name].role == skew.CONTROL_PLANE
+        for name, entry in account.entries.items()
+    )
 
 
 def is_rival(account: Account, other: str, role: str) -> bool:

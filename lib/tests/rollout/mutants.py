@@ -179,6 +179,12 @@ MUTANTS = (
     ),
     Mutant(
         "I6",
+        "makes nodes in LXD anew while a control plane that was away may still go back",
+        put(grant, "planes_behind", lambda *a: 0),
+        searched(cases.HOSTS, "away regress", faults=2, **cases.ALONE),
+    ),
+    Mutant(
+        "I6",
         "makes nodes in LXD anew before the control planes moved",
         both(
             put(route, "_kubernetes", _hosted_first),
