@@ -18,7 +18,8 @@ _FORMER = renewal.KIND
 def _wish(context: Context) -> renewal.Wish:
     node, work = context.node, context.work
     revision = work.target.removeprefix(f"{renewal.KIND}:{work.version}").removeprefix(":")
-    return renewal.Wish(f"{node.owner}/{node.token}", work.version, revision)
+    attempt = f"{node.owner}/{node.expires}"  # Each has a grant of its own.
+    return renewal.Wish(attempt, work.version, revision)
 
 
 def _look(context: Context) -> Look:

@@ -38,10 +38,10 @@ def reached(site):
     taken_up(site, reached=renewal.wish(site.host(0)).target)
 
 
-def begin(site, boundary=None):
+def begin(site, boundary=None, **order):
     """Order and grant the step, and let the agent do what it can."""
     for verb in ("prepare", "grant"):
-        site.order(0, verb, part=PART)
+        site.order(0, verb, part=PART, **order)
         site.wake(0, boundary)
     return site.node(0)
 
@@ -103,12 +103,26 @@ def test_given_an_operator_who_retries_when_granted_then_it_is_another_wish(memb
     taken_up(member, failed="no")
     member.wake(0)
 
-    for verb in ("prepare", "grant"):
-        member.order(0, verb, part=PART, token=1)
-        member.wake(0)
+    found = begin(member, token=1)
 
-    assert member.node(0).state is State.APPLYING
-    assert renewal.wish(member.host(0)) == dataclasses.replace(former, id=f"{former.id[:-1]}1")
+    again = renewal.wish(member.host(0))
+    assert found.state is State.APPLYING
+    assert again != former
+    assert again == dataclasses.replace(former, id=again.id)
+
+
+def test_given_the_same_plan_anew_when_retried_as_often_as_before_then_it_is_another_wish(member):
+    begin(member, token=1)
+    former = renewal.wish(member.host(0))
+    taken_up(member, failed="no")
+    member.wake(0)
+    member.order(0, "forget")
+    member.wake_for(0, 60)
+
+    found = begin(member, token=1)
+
+    assert found.state is State.APPLYING
+    assert renewal.wish(member.host(0)) != former
 
 
 def test_given_something_in_the_way_when_prepared_then_it_is_refused_before_anything_is_touched(
