@@ -51,6 +51,8 @@ def _apply(context: Context) -> None:
         return
     if said.wish == wanted and said.failed:
         raise EffectError(said.failed)
+    if said.wish != wanted and context.machine.now() >= context.work.expires:
+        raise EffectError("edge-lxd had not taken it up when the plan expired")
     raise NotYetError("the nodes that live here are being replaced")
 
 

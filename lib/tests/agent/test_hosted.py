@@ -125,6 +125,24 @@ def test_given_the_same_plan_anew_when_retried_as_often_as_before_then_it_is_ano
     assert renewal.wish(member.host(0)) != former
 
 
+@pytest.mark.parametrize("is_taken_up", [False, True])
+def test_given_a_plan_that_expires_when_nobody_took_the_wish_up_then_the_step_ends(
+    member, is_taken_up
+):
+    soon = "2026-01-01T02:00:00Z"
+    begin(member, accepted=member.plan(expires=soon))
+    if is_taken_up:
+        taken_up(member)
+
+    found = member.wake_for(0, 10800, every=3600).node
+
+    if is_taken_up:
+        assert found.state is State.APPLYING  # What was begun is brought to its end.
+    else:
+        why = "edge-lxd had not taken it up when the plan expired"
+        assert (found.state, found.reason) == (State.ROLLED_BACK, why)
+
+
 def test_given_something_in_the_way_when_prepared_then_it_is_refused_before_anything_is_touched(
     member,
 ):
