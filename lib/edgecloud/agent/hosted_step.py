@@ -33,7 +33,7 @@ def _check(context: Context) -> None:
     if said is None:
         why = "edge-lxd has not said yet how the nodes are that live here"
         raise EffectError(why, passes=True)
-    if said.hindrance:
+    if said.hindrance and said.reached != context.node.target:
         raise EffectError(said.hindrance)
 
 

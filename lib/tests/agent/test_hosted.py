@@ -143,6 +143,17 @@ def test_given_a_plan_that_expires_when_nobody_took_the_wish_up_then_the_step_en
         assert (found.state, found.reason) == (State.ROLLED_BACK, why)
 
 
+def test_given_nodes_that_are_there_already_when_no_other_could_be_made_then_that_is_no_failure(
+    member,
+):
+    wanted = renewal.Wish("x", sites.NEW, str(member.revision(sites.NEW)))
+    answer(member, reached=wanted.target, hindrance="node-memory=2GiB: lower it")
+
+    member.order(0, "prepare", part=PART)
+
+    assert member.wake(0).node.state is State.DONE
+
+
 def test_given_something_in_the_way_when_prepared_then_it_is_refused_before_anything_is_touched(
     member,
 ):
