@@ -55,12 +55,15 @@ def is_limited(accepted: plan.Plan) -> bool:
 
 
 def is_fetching(entry: ledger.Entry, report: messages.Report | None) -> bool:
-    """Return whether a node was told to stage and has not said that it did; who is away is not."""
+    """Return whether a node was told to stage and has not said that it did; who is away is not.
+
+    Nor is one that has read its order and is about something else: it refuses, or is quarantined.
+    """
     if entry.verb is not messages.Verb.PREPARE or entry.is_out or entry.debt:
         return False
     if report is None or report.seen < entry.stamp:
         return True
-    return entry.status in (Status.IDLE, Status.STAGING)
+    return entry.status is Status.STAGING
 
 
 def blocker(account: Account, name: str, part: str) -> str:

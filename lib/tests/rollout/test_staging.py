@@ -127,6 +127,20 @@ def test_given_a_node_that_fails_while_it_fetches_when_decided_then_it_holds_nob
     assert found.rollout.entries["b"].verb is Verb.PREPARE
 
 
+@pytest.mark.parametrize("status", [Status.QUARANTINED, Status.IDLE])
+def test_given_a_node_that_read_its_order_and_does_not_fetch_when_decided_then_it_holds_nobody_up(
+    status,
+):
+    found = scene(staging=1)
+    told_a = found.rollout.entries["a"].stamp
+    former = messages.Report(status, "f" * 64, "kubernetes/1.34", seen=told_a, reason="refused")
+    found.sight = replace(found.sight, reports={**found.sight.reports, "a": former})
+
+    found.decide()
+
+    assert found.rollout.entries["b"].verb is Verb.PREPARE
+
+
 def test_given_a_plan_after_another_when_it_begins_on_the_same_day_then_that_day_goes_on():
     found = scene(**{"daily-mib": 250})
     ended = replace(found.rollout, phase=ledger.Phase.HELD)
