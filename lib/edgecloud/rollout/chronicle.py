@@ -29,6 +29,8 @@ TIMED = (
     State.ROLLBACK_VALIDATING,
 )
 """The states that may take long; what is one question or one line is not worth its series."""
+LONGEST_S = 30 * 86400
+"""No plan waits so long for one of them: a board without a battery had its clock put right."""
 
 
 class Cause(str, enum.Enum):
@@ -83,9 +85,10 @@ def follow(
     if before.state is after.state:
         return known
     took, failed, back = dict(known.took), dict(known.failed), dict(known.back)
-    if before.state in TIMED and known.since:
+    seconds = max(0, event.now - known.since)
+    if before.state in TIMED and known.since and seconds <= LONGEST_S:
         name = before.state.value
-        took[name] = took.get(name, Spread()).add(max(0, event.now - known.since))
+        took[name] = took.get(name, Spread()).add(seconds)
     why = cause(before, event, after)
     if why:
         _count(failed, f"{before.state.value}/{why.value}")

@@ -57,6 +57,14 @@ def test_given_a_clock_that_was_set_back_when_a_step_ends_then_it_took_no_time()
     assert known.took["draining"] == chronicle.Spread((1, 0, 0, 0, 0), 0)
 
 
+def test_given_a_clock_that_was_put_right_by_years_when_a_step_ends_then_nothing_is_counted():
+    known = moved(State.PREFLIGHT, done(state.Effect.CHECK, 500), State.STAGING)
+
+    known = moved(State.STAGING, done(state.Effect.STAGE, 1_900_000_000), State.WAITING, known)
+
+    assert (known.since, known.took) == (1_900_000_000, {})
+
+
 def test_given_a_step_whose_begin_nobody_noted_when_it_ends_then_its_time_is_not_made_up():
     known = moved(State.DRAINING, done(state.Effect.DRAIN, 500), State.BACKING_UP)
 
