@@ -60,8 +60,9 @@ def decide(site: ledger.Site, accepted: plan.Plan, now: int) -> Decision:
         day=fetching.day,
         day_mib=fetching.spent_mib,
     )
-    whys = {name: (held[name], *waiting[name]) for name in held if name in waiting}
-    return Decision(rollout, tuple(granted), {**waiting, **whys})
+    for name in held.keys() & waiting.keys():
+        waiting[name] = tuple(dict.fromkeys((held[name], *waiting[name])))
+    return Decision(rollout, tuple(granted), waiting)
 
 
 def orders(rollout: Rollout) -> dict[str, messages.Order]:

@@ -81,7 +81,7 @@ def test_given_a_clock_that_is_not_trusted_when_decided_then_no_day_begins():
 
     held = found.decide(now=5 * DAY).waiting["c"]
 
-    assert held[0] == "the clock is not trusted"
+    assert held == ("the clock is not trusted",)
     assert told(found) == ["a", "b"]
 
 
@@ -102,7 +102,7 @@ def test_given_a_node_that_is_not_heard_when_decided_then_it_holds_nobody_up():
     waiting = found.decide().waiting
 
     assert told(found) == ["b"]
-    assert waiting["a"][0] == "it is not heard"
+    assert waiting["a"] == ("it is not heard",)
 
 
 def test_given_a_node_that_goes_away_while_it_fetches_when_its_grace_is_over_then_others_go_on():
