@@ -27,6 +27,8 @@ def power_problem(machine: host.Host, floors: terms.Floors) -> str:
         return "the supply voltage is too low"
     if board.temperature is not None and board.temperature > floors.temp_max:
         return f"it is hotter than {floors.temp_max} °C"
+    if board.is_mute and (floors.mains or floors.battery_min):
+        return "its power supply does not answer"
     if floors.mains and board.on_battery:
         return "it runs on its battery"
     if board.battery is not None and board.battery < floors.battery_min:

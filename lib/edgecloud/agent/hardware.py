@@ -32,6 +32,8 @@ class Board:
     battery: int | None = None
     on_battery: bool = False
     """Whether nothing else feeds it."""
+    is_mute: bool = False
+    """Whether a supply does not answer, as one on a bus may for a while."""
 
 
 def look(machine: host.Host) -> Board:
@@ -46,19 +48,28 @@ def look(machine: host.Host) -> Board:
         undervoltage_ever=bool(bits & _WAS_UNDER_VOLTAGE),
         battery=min((int(text) for text in charge if text.isdigit()), default=None),
         on_battery=machine.exists(paths.ON_BATTERY) or _is_on_battery(supplies),
+        is_mute=any(_MUTE in each.values() for each in supplies),
     )
 
 
 _SUPPLIES = "/sys/class/power_supply/*"
 _SUPPLY = ("type", "scope", "online", "status", "capacity")
 _STORES = frozenset({"Battery", "UPS"})
+_MUTE = "?"
 
 
 def _supplies(machine: host.Host) -> list[dict[str, str]]:
     """Return what the kernel says of each supply of the board; not of a mouse's battery."""
     folders = machine.glob(_SUPPLIES)
-    found = [{n: files.read(machine, f"{f}/{n}").strip() for n in _SUPPLY} for f in folders]
+    found = [{n: _said(machine, f"{f}/{n}") for n in _SUPPLY} for f in folders]
     return [each for each in found if each["scope"] != "Device"]
+
+
+def _said(machine: host.Host, path: str) -> str:
+    try:
+        return files.read(machine, path).strip()
+    except OSError:  # The file is there; who would tell what is in it does not.
+        return _MUTE
 
 
 def _is_on_battery(supplies: list[dict[str, str]]) -> bool:

@@ -66,3 +66,21 @@ def test_given_a_battery_at_work_when_asked_then_the_plan_decides(board, mains, 
     machine = board({**BATTERY, "status": "Discharging"})
 
     assert floors.power_problem(machine, terms.Floors(mains=mains)) == problem
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        ({"mains": True}, "its power supply does not answer"),
+        ({"battery_min": 50}, "its power supply does not answer"),
+        ({}, ""),
+    ],
+)
+def test_given_a_supply_that_does_not_answer_when_asked_then_a_floor_of_power_waits_for_it(
+    board, wanted, problem
+):
+    machine = board({**BATTERY, "status": "Charging"})
+    machine.remove("/sys/class/power_supply/s0/capacity")
+    machine.path("/sys/class/power_supply/s0/capacity").mkdir()  # To read it is an error.
+
+    assert floors.power_problem(machine, terms.Floors(**wanted)) == problem
