@@ -6,28 +6,24 @@ Each call does at most one long thing inside a node and says whether there is mo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
+import arriving
 import hosted_node
 import hosting
+import pool_memory
 import pool_plan
 import pools
 import renewing
 import replacement
 from edgecloud import host as machines
-from edgecloud.host import files
-from edgecloud.interfaces import cluster_join
 from edgecloud.interfaces.cluster_join import NodeReport
-from edgecloud.lxd import instances
 from edgecloud.lxd_member import guest_host, renewal
-from hosting import Attempt, Seen
 from replacement import Replacement
 
-STATE = "/var/lib/edge-lxd"
 
-
-class End(Protocol):
+class End(arriving.End, Protocol):
     """What this needs of the relation to the control plane."""
 
     @property
@@ -35,24 +31,8 @@ class End(Protocol):
         """The relation, if there is one."""
         ...
 
-    def record(self) -> cluster_join.ClusterRecord:
-        """Return what the leader of the control plane says."""
-        ...
-
-    def report(self) -> NodeReport:
-        """Return what this unit last said."""
-        ...
-
     def publish(self, report: NodeReport) -> bool:
         """Say something else."""
-        ...
-
-    def offer(self, hosted: str = "") -> cluster_join.JoinOffer | None:
-        """Return the offer in force for a node."""
-        ...
-
-    def url(self, offer: cluster_join.JoinOffer) -> str | None:
-        """Return the join address of an offer."""
         ...
 
 
@@ -101,18 +81,22 @@ class NodePool:
     ):
         self._host = host
         self._pool = pool
-        self._release = release
         self._end = end
         self._guest = guest or self._inside
         self._boundary = boundary
-        self._record = end.record()
-        self._known = hosting.members(pool.unit, self._record)
-        self._said = {
-            pool_plan.instance_of(pool.unit, one.name): one.report for one in end.report().hosted
-        }
+        self._memory = pool_memory.Memory(host, pool.unit)
         self._present = pools.survey(pool.client, pool.unit)
-        self._reports: dict[str, NodeReport] = {}
-        self._waits: list[str] = []
+        self._arrivals = arriving.Arrivals(
+            self._memory,
+            pool,
+            release,
+            end,
+            self._present,
+            guest=self._guest,
+            boundary=boundary,
+        )
+        self._known, self._said = self._arrivals.known, self._arrivals.said
+        self._reports, self._waits = self._arrivals.reports, self._arrivals.waits
 
     def act(self, size: int, *, may_start: bool = True) -> Outcome:
         """Bring the pool a step closer to this many nodes.
@@ -121,15 +105,15 @@ class NodePool:
             size: how many there should be.
             may_start: whether they shall run; not while this machine is evacuated.
         """
-        replacing = load(self._host, self._pool.unit)
+        replacing = self._memory.replacement()
         plan = self._plan(size, replacing)
         self._boundary("before nodes are built")
         built = self._pool.build(plan, may_start=may_start)
         over = ""
         if may_start:
-            self._bring_in([node.name for node in plan.nodes])
+            self._arrivals.bring_in([node.name for node in plan.nodes])
             over = self._replace(replacing) if replacing else ""
-        replacing = load(self._host, self._pool.unit)
+        replacing = self._memory.replacement()
         going = [*plan.surplus, *([replacing.going] if replacing and replacing.going else [])]
         self._publish(going)
         self._boundary("before nodes are deleted")
@@ -139,7 +123,7 @@ class NodePool:
     @property
     def replacing(self) -> bool:
         """Whether a node is being replaced."""
-        return load(self._host, self._pool.unit) is not None
+        return self._memory.replacement() is not None
 
     def builds(self) -> dict[str, renewing.Build]:
         """Return what runs in each node.
@@ -159,7 +143,7 @@ class NodePool:
         Raises:
             pools.PoolError: another is being replaced, or there is no such node.
         """
-        under_way = load(self._host, self._pool.unit)
+        under_way = self._memory.replacement()
         if under_way is not None:
             raise pools.PoolError(f"{under_way.old} is being replaced: wait for its end")
         found = next((one for one in self._present if one.name == name), None)
@@ -173,7 +157,7 @@ class NodePool:
         begun = Replacement(
             name, made.name, found.slot, made.address, since=now, seen=now, wish=wish
         )
-        self._save(begun)
+        self._memory.save(begun)
         return begun
 
     def _inside(self, name: str) -> machines.Host:
@@ -189,102 +173,24 @@ class NodePool:
             replacing=replacing.names if replacing else (),
         )
 
-    # --- joining -------------------------------------------------------------------------------
-
-    def _bring_in(self, names: list[str]) -> None:
-        """Go on with each node until one takes long."""
-        if self._record.cluster is None:
-            if names:
-                self._waits.append("nodes wait for a control plane")
-            return
-        left = [one for one in names if not hosting.is_settled(one, self._known, self._said)]
-        self._reports |= {name: self._said[name] for name in names if name not in left}
-        while left:
-            if self._go_on(left.pop(0)):
-                self._waits += [f"{name} is next" for name in left[:1]]
-                return
-
-    def _go_on(self, name: str) -> bool:
-        """Bring a node further, and note what it says. Return whether that took long."""
-        try:
-            busy = self._join_or_install(name)
-        except (hosted_node.NodeError, OSError) as e:
-            self._waits.append(f"{name}: {e}")
-            return True
-        if not self._reports.get(name, NodeReport()).joined:
-            why = hosting.refusal(self._pool.unit, name, self._record)
-            self._waits.append(f"{name}: {why}" if why else f"{name} is joining")
-        return busy
-
-    def _join_or_install(self, name: str) -> bool:
-        node = self._guest(name)
-        self._boundary(f"before {name} gets MicroK8s")
-        if hosted_node.ensure_microk8s(node, self._release.channel, self._release.revision):
-            return True
-        seen = self._look(name, node)
-        is_unwanted = name not in self._known and self._is_of_another_minor(seen)
-        if is_unwanted or hosting.is_astray(seen, self._record):
-            # A worker cannot be sent from one cluster to another, nor the one that was to join
-            # before a plan moved the control plane; it is made anew.
-            self._pool.remove((name,))
-            return True
-        busy = self._use_offer(name, node)
-        if busy:
-            seen = self._look(name, node)
-        last = self._attempts().get(name, Attempt())
-        self._reports[name] = hosting.report(
-            name, seen, self._known, self._record, last, self._host.now()
-        )
-        return busy
-
-    def _is_of_another_minor(self, seen: Seen) -> bool:
-        wanted = renewing.minor(self._release.channel)
-        return not seen.worker and renewing.minor(seen.version) not in ((), wanted)
-
-    def _use_offer(self, name: str, node: machines.Host) -> bool:
-        """Use the offer made to a node, if there is a new one. Return whether it was tried."""
-        offer = self._end.offer(pool_plan.hosted_as(self._pool.unit, name))
-        last = self._attempts().get(name, Attempt())
-        now = self._host.now()
-        if offer is None or not hosting.should_join(offer.attempt, last, self._record, now):
-            return False
-        url = self._end.url(offer)
-        if url is None:
-            return False
-        attempt = Attempt(offer.attempt, now)
-        self._note(name, attempt)
-        self._boundary(f"before {name} joins")
-        try:
-            hosted_node.join(node, url)
-        except hosted_node.NodeError as e:
-            self._note(name, dataclasses.replace(attempt, error=str(e)))
-        return True
-
-    def _look(self, name: str, node: machines.Host) -> Seen:
-        facts = hosted_node.look(node, name)
-        address = next((one.address for one in self._present if one.name == name), "")
-        if not address:
-            address = _address(instances.state(self._pool.client, name))
-        return Seen(address, facts.ca, facts.worker, facts.ready, facts.version)
-
     # --- letting go ----------------------------------------------------------------------------
 
     def _publish(self, going: list[str]) -> None:
         """Say how the nodes are. What was said of one that was not looked at still holds."""
         there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}
-        said = {name: report for name, report in self._said.items() if name in there}
-        self._reports = {**said, **self._reports}
+        for name in self._said.keys() & there:
+            self._reports.setdefault(name, self._said[name])
         self._end.publish(hosting.publication(self._pool.unit, self._reports, self._known, going))
 
     def _let_go(self, going: list[str]) -> None:
         """Delete what the cluster let go of, or never had."""
         gone = hosting.may_go(going, self._known)
-        if self._end.relation is not None and self._record.cluster is None:
+        if self._end.relation is not None and self._end.record().cluster is None:
             # The control plane has not spoken yet, so what it knows is not known.
-            gone = tuple(name for name in gone if name not in self._attempts())
+            gone = tuple(name for name in gone if name not in self._memory.attempts())
         removed = self._pool.remove(gone)
         for name in removed:
-            self._note(name, None)
+            self._memory.note(name, None)
         left = [name for name in going if name not in gone]
         self._waits += [f"{name} is being drained" for name in left]
 
@@ -299,7 +205,7 @@ class NodePool:
             self._boundary("before the new node is built")
             try:
                 self._pool.ensure(new)
-                self._bring_in([new.name])
+                self._arrivals.bring_in([new.name])
             except pools.PoolError as e:
                 trouble = str(e)
         for name in under_way.names - {under_way.going}:
@@ -311,7 +217,7 @@ class NodePool:
             self._boundary("before noting that a plan's wish failed")
             self._fail(under_way)
         self._boundary(f"before noting what follows {under_way.phase.value}")
-        self._save(following)
+        self._memory.save(following)
         if following is not None:
             self._waits.append(f"{under_way.old} is being replaced: {following.phase.value}")
             return ""
@@ -336,23 +242,6 @@ class NodePool:
             trouble=trouble or report.error or "",
         )
 
-    # --- what is remembered --------------------------------------------------------------------
-
-    def _attempts(self) -> dict[str, Attempt]:
-        known = files.read_state(self._host, _joins(self._pool.unit))
-        return {name: Attempt(**one) for name, one in known.items()}
-
-    def _note(self, name: str, attempt: Attempt | None) -> None:
-        known = files.read_state(self._host, _joins(self._pool.unit))
-        known.pop(name, None)
-        if attempt is not None:
-            known[name] = dataclasses.asdict(attempt)
-        files.write_state(self._host, _joins(self._pool.unit), known)
-
-    def _save(self, under_way: Replacement | None) -> None:
-        document = replacement.encode(under_way) if under_way else {}
-        files.write_state(self._host, _replacing(self._pool.unit), document)
-
     def _outcome(self, size: int, built: pools.Outcome, over: str) -> Outcome:
         joined = sum(bool(one.joined and not one.leaving) for one in self._reports.values())
         return Outcome(
@@ -363,28 +252,3 @@ class NodePool:
             outdated=pool_plan.outdated(self._present, self._pool.made_of),
             replaced=over,
         )
-
-
-def load(host: machines.Host, unit: str) -> Replacement | None:
-    """Return the replacement that is under way."""
-    return replacement.decode(files.read_state(host, _replacing(unit)))
-
-
-def forget(host: machines.Host, unit: str) -> None:
-    """Forget all that was remembered of a unit's nodes."""
-    for path in (_joins(unit), _replacing(unit), renewal.ANSWER):
-        host.remove(path)
-
-
-def _joins(unit: str) -> str:
-    return f"{STATE}/joins-{unit.replace('/', '-')}.json"
-
-
-def _replacing(unit: str) -> str:
-    return f"{STATE}/replacing-{unit.replace('/', '-')}.json"
-
-
-def _address(state: instances.State) -> str:
-    found: Mapping[str, tuple[str, ...]] = state.addresses
-    usable = (one for name, many in found.items() if name == "eth0" for one in many)
-    return next((one for one in usable if "." in one), "")

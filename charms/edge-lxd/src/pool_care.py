@@ -12,6 +12,7 @@ import node_account
 import node_drain
 import node_image
 import node_pool
+import pool_memory
 import pool_options
 import pool_plan
 import pool_profile
@@ -220,7 +221,7 @@ def remove(host: machines.Host, client: lxd.Client, unit: str) -> tuple[str, ...
     """Empty a unit's nodes, then leave nothing of its pool. Return what was deleted."""
     node_drain.drain(host, client, unit)
     gone = pools.remove_all(client, unit)
-    node_pool.forget(host, unit)
+    pool_memory.Memory(host, unit).forget()
     node_account.forget(host, unit)
     return gone
 

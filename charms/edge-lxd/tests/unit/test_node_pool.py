@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+import arriving
 import hosted_node
 import hosting
 import node_pool
+import pool_memory
 import pool_plan
 import pools
 import renewing
@@ -201,6 +203,9 @@ class Site:
     def replace(self, name):
         return self.pool_now().replace(name)
 
+    def journal(self):
+        return pool_memory.Memory(self.world.machines["host"].host(), UNIT)
+
     def memory(self):
         return self.world.machines["host"].host().glob("/var/lib/edge-lxd/*")
 
@@ -229,8 +234,8 @@ def test_given_a_node_that_is_ready_at_once_when_others_wait_then_the_pool_is_no
 ):
     monkeypatch.setattr(hosted_node, "ensure_microk8s", lambda *_: False)
     seen = hosting.Seen("10.20.1.254", site.plane.now.cluster, worker=True, ready=True)
-    monkeypatch.setattr(node_pool.NodePool, "_look", lambda *_: seen)
-    monkeypatch.setattr(node_pool.NodePool, "_use_offer", lambda *_: True)
+    monkeypatch.setattr(arriving.Arrivals, "_look", lambda *_: seen)
+    monkeypatch.setattr(arriving.Arrivals, "_use_offer", lambda *_: True)
 
     outcome = site.pool_now().act(2)
 
@@ -439,7 +444,7 @@ def test_given_hours_without_power_or_juju_when_back_then_the_new_node_still_has
 ):
     site.until_settled(1)
     begun = site.replace(FIRST)
-    while node_pool.load(site.world.machines["host"].host(), UNIT).phase.value != phase:
+    while site.journal().replacement().phase.value != phase:
         site.hook(1)
 
     site.plane.pass_time(6 * 3600)
@@ -535,7 +540,7 @@ def test_given_a_power_cut_at_any_step_when_up_again_then_the_replacement_ends_w
     assert outcome == node_pool.Outcome(1, 1, replaced=outcome.replaced)
     assert site.plane.workers() == ["edge-lxd-0-1b"]
     assert set(site.pool.there) == {"edge-lxd-0-1b"}
-    assert node_pool.load(site.world.machines["host"].host(), UNIT) is None
+    assert site.journal().replacement() is None
 
 
 def test_given_a_replacement_under_way_when_another_is_asked_for_then_it_is_refused(site):
@@ -556,7 +561,7 @@ def test_given_a_unit_that_goes_when_forgotten_then_no_journal_is_left(site):
     site.replace(FIRST)
     assert site.memory()
 
-    node_pool.forget(site.world.machines["host"].host(), UNIT)
+    site.journal().forget()
 
     assert site.memory() == []
 

@@ -10,6 +10,7 @@ import lxd_config
 import node_image
 import node_pool
 import pool_care
+import pool_memory
 import pool_plan
 import pools
 from edgecloud import testing as relations
@@ -169,7 +170,7 @@ def test_given_an_evacuated_machine_when_a_node_shall_be_replaced_then_it_is_ref
     with pytest.raises(testing.ActionFailed, match="run restore before its nodes are replaced"):
         pi.dispatch(pi.ctx.on.action("replace-node", params={"node": FIRST}), state)
 
-    assert node_pool.load(pis.host(0), "edge-lxd/0") is None
+    assert pool_memory.Memory(pis.host(0), "edge-lxd/0").replacement() is None
 
 
 def beside(**wish):
@@ -186,7 +187,7 @@ def test_given_a_plans_wish_when_the_pool_is_not_whole_then_it_is_taken_up_and_w
 
     said = renewal.answer(pis.host(0))
     assert (said.wish, said.failed, said.reached) == (renewal.Wish("w", "1.36"), "", "")
-    assert node_pool.load(pis.host(0), "edge-lxd/0") is None
+    assert pool_memory.Memory(pis.host(0), "edge-lxd/0").replacement() is None
     assert {one.config[pool_plan.MADE_OF].split()[1] for one in instances.every(pis.api(0))} == {
         "1.35/stable"
     }
@@ -251,7 +252,7 @@ def test_given_no_image_when_a_server_is_named_then_it_is_fetched_once(unit, pis
 
 
 def test_given_a_plan_that_moved_nodes_when_noted_then_the_option_to_set_is_named():
-    outcome = pool_care.node_pool.Outcome(1, 1, note="a plan brought its nodes to 1.36")
+    outcome = node_pool.Outcome(1, 1, note="a plan brought its nodes to 1.36")
 
     assert pool_care.notes(outcome) == ["1/1 nodes joined", "a plan brought its nodes to 1.36"]
 
@@ -265,9 +266,7 @@ def test_given_an_evacuated_machine_when_asked_then_no_node_is_replaced_there(pi
 
 
 def test_given_an_outcome_when_noted_then_what_is_outdated_and_mended_is_named():
-    outcome = pool_care.node_pool.Outcome(
-        2, 1, "x is joining", ("limits.cpu",), ("y",), "b took a"
-    )
+    outcome = node_pool.Outcome(2, 1, "x is joining", ("limits.cpu",), ("y",), "b took a")
 
     assert pool_care.notes(outcome) == [
         "1/2 nodes joined",
