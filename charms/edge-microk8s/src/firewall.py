@@ -126,6 +126,8 @@ def _addresses(members: Iterable[str]) -> list[_Address]:
 
 
 def _address(text: str) -> _Address | None:
+    if "%" in text:
+        return None  # Behind it, in version 6, may stand anything: even a further rule.
     try:
         return ipaddress.ip_address(text)
     except ValueError:

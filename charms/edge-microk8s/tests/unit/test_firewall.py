@@ -61,6 +61,11 @@ def test_given_both_families_when_rendered_then_each_has_its_rule_and_loopback_c
     assert "ip6 saddr { fd00::2 } tcp dport { 19001, 25000 } accept" in lines
 
 
+def test_given_an_address_that_brings_more_when_rendered_then_it_is_none():
+    with pytest.raises(firewall.FirewallError, match="not an address: fe80"):
+        firewall.render(["fe80::1%a } accept\nip6 saddr { fe80::2"])
+
+
 def test_given_names_instead_of_addresses_when_rendered_then_all_are_named():
     with pytest.raises(firewall.FirewallError, match=r"not an address: pi-1, pi-2"):
         firewall.render(["pi-2", "10.0.0.1", "pi-1"])
