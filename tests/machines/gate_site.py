@@ -94,6 +94,7 @@ class Monitor:
         self.processes = {}
         authority.ensure(host, {"127.0.0.1"})
         door.ensure_keys(host)
+        store.ensure_keys(host)
         rights = (
             *door.RIGHTS,
             door.ANYBODY,

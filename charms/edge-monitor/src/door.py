@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import locks
 import page
 import signed
 import store
@@ -29,7 +30,7 @@ READER = "reader"
 """Looks at the site's page; people do."""
 
 _CLOSED = ("metricsAuthKey", "flagsAuthKey", "pprofAuthKey", "reloadAuthKey")
-"""vmauth's own pages, which it otherwise shows to everybody. Nobody is told the keys."""
+"""vmauth's own pages, which it otherwise shows to everybody."""
 
 WRITE = "/api/v1/write"
 
@@ -106,10 +107,8 @@ def ensure_passwords(host: hosts.Host, rights: Collection[Right] = RIGHTS) -> Ma
 
 
 def ensure_keys(host: hosts.Host) -> None:
-    """Ensure keys for vmauth's own pages, in a file for its environment."""
-    if not files.read(host, KEYS):
-        lines = [f"EDGE_{name}={secrets.token_urlsafe(32)}" for name in _CLOSED]
-        host.write(KEYS, "\n".join(lines) + "\n", mode=0o600)
+    """Ensure that nobody sees vmauth's own pages."""
+    locks.ensure(host, KEYS, _CLOSED)
 
 
 def config(passwords: Mapping[str, str], rights: Collection[Right] = RIGHTS) -> str:
@@ -162,9 +161,7 @@ def daemon(
         "tls": "true",
         "tlsCertFile": f"{daemons.CREDENTIALS}/server.crt",
         "tlsKeyFile": f"{daemons.CREDENTIALS}/server.key",
-        # What is secret comes by the environment: arguments are for everybody to see.
-        "envflag.enable": "true",
-        "envflag.prefix": "EDGE_",
+        **locks.OPTIONS,
         "loggerLevel": "ERROR",
         "enableTCP6": "true",
     }

@@ -248,6 +248,7 @@ def _ensure_store(host: hosts.Host, site: Site, size: Size) -> None:
     scrapes = scraper(options) == store.NAME
     text = _write_scrape(host, site) if scrapes else ""
     lent = site.plan.lent if scrapes else dict[str, str]()
+    store.ensure_keys(host)
     daemon = store.daemon(
         size,
         packages.options(host, store.PROGRAM),

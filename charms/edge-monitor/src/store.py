@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import locks
+from edgecloud import host as hosts
 from edgecloud.telemetry import daemons
 from sizing import FLUSHES, Size
 
@@ -13,6 +15,10 @@ PORT = 18428
 URL = f"http://127.0.0.1:{PORT}"
 DATA = f"/var/lib/{NAME}"
 SCRAPE = "scrape.yml"
+KEYS = "/etc/edge-monitor/store.env"
+_CLOSED = ("deleteAuthKey", "snapshotAuthKey", "forceMergeAuthKey")
+"""What removes all that is kept, or fills the disk. It is asked by address alone, and a page that
+is scraped may have a name that leads to this machine."""
 
 FLUSH_OPTION = "inmemoryDataFlushInterval"
 MOST_LABELS = 20_000
@@ -20,6 +26,11 @@ MOST_LABELS = 20_000
 with as many has a longer name than the store takes, so none is there without them."""
 STALE_INTERVALS = 3
 """How many missed scrapes make a series one that nobody answers for any more."""
+
+
+def ensure_keys(host: hosts.Host) -> None:
+    """Ensure that nobody removes what is kept."""
+    locks.ensure(host, KEYS, _CLOSED)
 
 
 def flushes(known: Collection[str]) -> tuple[int, ...]:
@@ -69,6 +80,7 @@ def daemon(
         "search.maxConcurrentRequests": "4",
         "search.maxQueryDuration": "20s",
         "promscrape.config": f"{daemons.CREDENTIALS}/{SCRAPE}" if scrape_file else "",
+        **locks.OPTIONS,
         "loggerLevel": "WARN",
         "enableTCP6": "true",
     }
@@ -80,6 +92,7 @@ def daemon(
             *(f"-{key}={value}" for key, value in wanted.items() if value and key in known),
         ),
         secrets={**(secrets or {}), **({SCRAPE: scrape_file} if scrape_file else {})},
+        environment_file=KEYS,
         memory_mb=size.store_mb,
         # What lies in memory goes to the disk first.
         stop_s=120,

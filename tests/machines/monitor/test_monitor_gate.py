@@ -190,6 +190,21 @@ def test_given_a_monitor_when_it_runs_then_arguments_hold_no_secret(monitor):
     assert not any(password in shown for password in secret)
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/v1/admin/tsdb/delete_series?match[]=synth_seq", "/snapshot/create"]
+)
+def test_given_the_store_when_asked_on_its_machine_then_it_removes_nothing_of_what_it_keeps(
+    monitor, path
+):
+    wait(lambda: ask(store.URL, "synth_seq"))
+
+    command = ("curl", "--silent", "--globoff", "--fail", f"{store.URL}{path}")
+    done = subprocess.run(command, capture_output=True, timeout=20)
+
+    assert done.returncode == 22
+    assert ask(store.URL, "count_over_time(synth_seq[1h])")
+
+
 def scraped_at(job):
     """How many seconds after a whole interval each scrape of a job was; negative if before."""
     lines = get(f"{store.URL}/api/v1/export", **{"match[]": f'up{{job="{job}"}}'}).splitlines()

@@ -38,7 +38,7 @@ def process(disk, tmp_path):
         series=30_000,
     )
     command = tuple(word.replace(str(store.PORT), str(PORT)) for word in daemon.command)
-    made = Process(dataclasses.replace(daemon, command=command), tmp_path)
+    made = Process(dataclasses.replace(daemon, command=command, environment_file=""), tmp_path)
     made.state = disk.at / "state"
     yield start(made)
     made.stop()

@@ -14,7 +14,15 @@ from edgecloud.testing import decoded
 STORE = "edge-monitor-store"
 EXPORTER = "edge-monitor-exporter"
 ALL = (STORE, EXPORTER, "edge-monitor-rules", "edge-monitor-alerts", "edge-monitor-door")
-SECRETS = ("scrape.yml", "alertmanager.yml", "door.yml", "door.env", "passwords.json", "tls/*.key")
+SECRETS = (
+    "scrape.yml",
+    "alertmanager.yml",
+    "door.yml",
+    "door.env",
+    "store.env",
+    "passwords.json",
+    "tls/*.key",
+)
 
 
 def test_given_a_bare_pi_when_installed_then_everything_runs(monitor):
