@@ -7,9 +7,12 @@ import sites
 from hosted_site import CONTROL, LXD
 
 from edgecloud.agent import journal
+from edgecloud.lxd_member import renewal
 from edgecloud.rollout import ledger
 
 MINOR = "1.36"
+HOST = "edge-lxd-0"
+STEP = f"hosted/{MINOR}"
 FORMER = ("edge-lxd-0-1a", "edge-lxd-0-2a")
 FOLLOWING = ("edge-lxd-0-1b", "edge-lxd-0-2b")
 
@@ -52,13 +55,27 @@ class RenewalSite(hosted_site.UpgradedSite):
         """What the machine that hosts nodes does not try again by itself."""
         return journal.Journal(self.host.host()).node.burnt
 
-    def phase(self):
+    def rollout(self):
         (relation,) = [r for r in self.relations.values() if CONTROL in r.endpoints and r.peer]
         books = relation.app_bags[CONTROL].data.get("rollout")
-        return ledger.read(json.loads(books)).phase if books else None
+        return ledger.read(json.loads(books)) if books else None
+
+    def phase(self):
+        rollout = self.rollout()
+        return rollout.phase if rollout else None
 
     def ended(self):
         return self.phase() in ledger.TERMINAL
+
+    def granted(self):
+        """Whether the machine that hosts nodes may replace them now, as the books say."""
+        entry = self.rollout().entries[HOST]
+        return entry.holds_slot and self.rollout().steps[entry.order_step].part == STEP
+
+    def answered(self):
+        """Whether all nodes are replaced, whoever has heard of it."""
+        said = renewal.answer(self.host.host())
+        return bool(said and said.reached)
 
     def spoil(self, name):
         """Have a node that is yet to be made join, and never be Ready."""
@@ -69,6 +86,17 @@ class RenewalSite(hosted_site.UpgradedSite):
                 made.node.sick = "sick"
 
         self.record.watchers.append(look)
+
+    def wishes(self):
+        """The attempts that the agent asks for from now on, each once; grows as the site runs."""
+        seen = dict[str, None]()
+
+        def look(_):
+            if asked := renewal.wish(self.host.host()).id:
+                seen[asked] = None
+
+        self.record.watchers.append(look)
+        return seen
 
     def cordoned(self):
         return [name for name, node in self.cluster().nodes.items() if node.cordoned]

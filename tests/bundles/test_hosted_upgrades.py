@@ -75,3 +75,33 @@ def test_given_no_controller_and_then_no_power_when_both_are_back_then_the_node_
     assert site.builds() == {FOLLOWING[0]: site.build()}
     assert site.nodes() == {"pi-1": True, FOLLOWING[0]: True}
     assert site.cordoned() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_given_a_leader_that_goes_in_the_middle_when_another_leads_then_the_node_is_replaced_once(
+    make_site, seed
+):
+    site = make_site(seed=seed, nodes=1)
+    standby, leader = f"{CONTROL}/0", site.add_unit(CONTROL)
+    site.move_leader(CONTROL, leader.name)
+    site.settle()
+    wishes = site.wishes()
+
+    site.start()
+    moments = (site.granted, lambda: FOLLOWING[0] in site.hosted(), site.answered)
+    site.until(moments[seed])
+    epoch, heard = site.rollout().epoch, site.granted()
+    if seed == 1:
+        site.move_leader(CONTROL, standby)
+    else:
+        site.power_off(leader.machine)
+        site.schedule(site.clock.now() + 3600, lambda: site.power_on(leader.machine))
+    site.settle(within_s=8 * 3600)
+
+    assert heard, "it had ended before the leader went"
+    assert site.applications[CONTROL].leader == standby
+    assert (site.rollout().epoch, site.phase()) == (epoch + 1, Phase.COMPLETED)
+    assert len(wishes) == 1
+    assert site.builds() == {FOLLOWING[0]: site.build()}
+    assert site.nodes() == {"pi-1": True, FOLLOWING[0]: True}
+    assert (site.fewest, site.most, site.cordoned()) == (1, 2, [])
