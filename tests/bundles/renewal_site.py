@@ -24,6 +24,7 @@ class RenewalSite(hosted_site.UpgradedSite):
         super().__init__(folder, seed=seed, nodes=nodes)
         self.fewest = nodes
         self.most = 0
+        self.blocked: dict[str, None] = {}
         self.settle()
         self.record.watchers.append(self._count)
 
@@ -102,7 +103,13 @@ class RenewalSite(hosted_site.UpgradedSite):
         return [name for name, node in self.cluster().nodes.items() if node.cordoned]
 
     def _count(self, hook):
-        """Count the hosted nodes that Kubernetes calls Ready, while their machine runs."""
+        """Count the hosted nodes that Kubernetes calls Ready, while their machine runs.
+
+        And note what somebody is asked to mend.
+        """
+        said = self.units[hook.unit].status if hook.unit in self.units else None
+        if said is not None and said.name == "blocked":
+            self.blocked[f"{hook.unit}: {said.message}"] = None
         nodes = self.cluster().nodes.items()
         ready = [n for n, one in nodes if n.startswith(LXD) and one.ready == "True"]
         if self.host.powered:

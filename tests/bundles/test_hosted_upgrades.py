@@ -28,7 +28,7 @@ def test_given_a_plan_when_the_control_plane_has_moved_then_hosted_nodes_are_rep
     assert site.builds() == dict.fromkeys(FOLLOWING, site.build())
     assert site.nodes() == dict.fromkeys(("pi-1", *FOLLOWING), True)
     assert (site.fewest, site.most) == (2, 3)
-    assert site.cordoned() == []
+    assert (site.cordoned(), [*site.blocked]) == ([], [])
     assert "set node-channel=1.36/stable" in site.message(LXD)
 
 

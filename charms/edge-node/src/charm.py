@@ -285,6 +285,7 @@ class EdgeNodeCharm(ops.CharmBase):
             spoke=outbox.spoke,
             report=outbox.report,
             state=outbox.state,
+            awaits=outbox.awaits,
             agent_problem=outbox.problem,
             waits_for=self._known.waits_for,
             veto=files.read(self._host, paths.VETO).strip(),

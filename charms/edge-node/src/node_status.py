@@ -32,6 +32,8 @@ class Facts:
     spoke: bool = True
     report: messages.Report = dataclasses.field(default_factory=messages.Report)
     state: str = ""
+    awaits: str = ""
+    """What the agent waits for in that state, in more words than its name."""
     agent_problem: str = ""
     waits_for: str = ""
     veto: str = ""
@@ -78,7 +80,7 @@ def _of_upgrade(facts: Facts) -> Line:
     if facts.veto and report.status in (Status.WAITING, Status.IDLE, Status.DONE):
         return Line(ACTIVE, f"vetoed: {facts.veto}")
     status, words = _WORDS.get(report.status, (ACTIVE, "ready"))
-    state = facts.state or report.status.value
+    state = facts.awaits or facts.state or report.status.value
     return Line(status, words.format(part=report.part, state=state, why=why))
 
 

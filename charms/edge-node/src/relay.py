@@ -47,6 +47,8 @@ class Outbox:
     report: messages.Report
     state: str = ""
     problem: str = ""
+    awaits: str = ""
+    """What its effect waits for, which goes on without it."""
     spoke: bool = False
     """Whether the agent has said anything at all."""
 
@@ -61,7 +63,8 @@ def outbox(host: machines.Host) -> Outbox:
         report = messages.read_report(said["report"])
     except (ValueError, TypeError, KeyError):
         return Outbox(silent, problem="the agent's report is one that this charm cannot read")
-    return Outbox(report, str(said.get("state", "")), str(said.get("problem", "")), spoke=True)
+    state, problem, awaits = (str(said.get(name, "")) for name in ("state", "problem", "awaits"))
+    return Outbox(report, state, problem, awaits, spoke=True)
 
 
 def work(published: node_upgrade.Published) -> route.Work:

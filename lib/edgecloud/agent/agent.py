@@ -52,6 +52,8 @@ class Agent:
     boundary: Callable[[str], None] = _no_boundary
     """Called with the name of every point at which a power cut makes a difference."""
     problem: str = ""
+    awaits: str = ""
+    """What goes on without this program, and is asked after at the next wake-up."""
     journal: journal.Journal = field(init=False)
     node: state.Node = field(init=False)
     facts: state.Facts = field(init=False)
@@ -139,7 +141,7 @@ class Agent:
                 raise EffectError("the plan of this work is gone")
             effects.perform(context, effect)
         except NotYetError as e:
-            self.problem = str(e)
+            self.awaits = str(e)
             return False
         except EffectError as e:
             problem = e
@@ -180,7 +182,11 @@ class Agent:
         report = state.report(self.node, self.facts, self.journal.head)
         try:
             exchange.write_outbox(
-                self.machine, report, state=self.node.state.value, problem=self.problem
+                self.machine,
+                report,
+                state=self.node.state.value,
+                problem=self.problem,
+                awaits=self.awaits,
             )
         except OSError as e:
             # The journal is what counts; a report that finds no room comes with the next wake-up.

@@ -96,11 +96,16 @@ def forget_plans(machine: host.Host, but: str) -> None:
 
 
 def write_outbox(
-    machine: host.Host, report: messages.Report, *, state: str, problem: str = ""
+    machine: host.Host,
+    report: messages.Report,
+    *,
+    state: str,
+    problem: str = "",
+    awaits: str = "",
 ) -> bool:
     """Publish what the node says of itself. Return whether it is news."""
     document: dict[str, Any] = {"schema": SCHEMA, "report": messages.write(report)}
-    document.update(state=state, problem=problem)
+    document.update(state=state, problem=problem, awaits=awaits)
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     return machine.write(paths.OUTBOX, text)
 

@@ -48,13 +48,15 @@ def begin(site, boundary=None, **order):
 
 def test_given_a_grant_when_taken_up_then_the_agent_wishes_and_ends_its_wake_up(member):
     found = begin(member)
-    made = member.wake(0)
+    member.wake(0)
 
     wish = renewal.wish(member.host(0))
     assert found.state is State.APPLYING
     assert (wish.version, wish.revision) == (sites.NEW, str(member.revision(sites.NEW)))
-    assert made.problem == "the nodes that live here are being replaced"
-    assert files.read_state(member.host(0), paths.OUTBOX)["state"] == "applying"
+    said = files.read_state(member.host(0), paths.OUTBOX)
+    assert said["state"] == "applying"
+    assert said["awaits"] == "the nodes that live here are being replaced"
+    assert said["problem"] == ""  # Nothing that an operator would have to mend.
     assert not member.kube(0).cordoned
 
 

@@ -29,6 +29,11 @@ def facts(status="idle", reason="", **changes):
         (facts(troubles=("no bus",)), "waiting", "trying again: no bus"),
         (facts(waits_for="an offer"), "waiting", "waiting for an offer"),
         (facts("disrupted", state="draining"), "maintenance", "kubernetes/1.36: draining"),
+        (
+            facts("disrupted", state="applying", awaits="nodes are being replaced"),
+            "maintenance",
+            "kubernetes/1.36: nodes are being replaced",
+        ),
         (facts("uncommitted", state="validating"), "maintenance", "validating"),
         (facts("waiting"), "active", "waits for its turn"),
         (facts("waiting", veto="exam week"), "active", "vetoed: exam week"),
