@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 from edgelab import pi
 from edgelab.model import Model
-from edgelab.pi import board
 
 HELP = """\
   power-off:MACHINE@SECONDS       pull the plug
@@ -123,8 +122,8 @@ _KINDS: Mapping[str, Callable[[Model, str], None]] = {
     "power-off": lambda juju, target: juju.power_off(target),
     "power-on": lambda juju, target: juju.power_on(target),
     "brown-out": lambda juju, target: juju.reboot(target),
-    "weak-supply": lambda juju, target: board.sag(juju.world.machines[target]),
-    "good-supply": lambda juju, target: board.sag(juju.world.machines[target], now=False),
+    "weak-supply": lambda juju, target: juju.weaken_supply(target),
+    "good-supply": lambda juju, target: juju.mend_supply(target),
     "cut-controller": lambda juju, target: juju.cut_controller(*_machines(target)),
     "heal-controller": lambda juju, target: juju.heal_controller(*_machines(target)),
     "cut": lambda juju, target: juju.cut_peers(target),

@@ -1,9 +1,12 @@
-"""Show a run while it goes on: a live table on a terminal, plain lines elsewhere."""
+"""Show a run while it goes on: a live table on a terminal, plain lines elsewhere.
+
+What was done to the site from outside is told in lines on both, as nothing else explains it.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 import rich.console
@@ -38,8 +41,9 @@ class Progress(Protocol):
 def shown(juju: Model, console: rich.console.Console) -> Generator[None, None, None]:
     """Show a model's hooks for as long as the context lasts."""
     start = juju.clock.now()
+    lines = _Lines(juju, console, start)
     if not console.is_terminal:
-        with _watching(juju, _Lines(juju, console, start)):
+        with _watching(juju, lines, lines.tell):
             yield
         return
     with rich.live.Live(console=console, refresh_per_second=8, transient=True) as live:
@@ -47,21 +51,25 @@ def shown(juju: Model, console: rich.console.Console) -> Generator[None, None, N
         def refresh(hook: record.HookRecord) -> None:
             live.update(_table(juju, hook, start))
 
-        with _watching(juju, refresh):
+        with _watching(juju, refresh, lines.tell):
             yield
 
 
 @contextlib.contextmanager
-def _watching(juju: Model, watcher: Progress) -> Generator[None, None, None]:
+def _watching(
+    juju: Model, watcher: Progress, teller: Callable[[record.Incident], None]
+) -> Generator[None, None, None]:
     juju.record.watchers.append(watcher)
+    juju.record.incident_watchers.append(teller)
     try:
         yield
     finally:
         juju.record.watchers.remove(watcher)
+        juju.record.incident_watchers.remove(teller)
 
 
 class _Lines:
-    """One line for each status that changes and each hook that fails."""
+    """One line for each status that changes, each hook that fails, and each fault."""
 
     def __init__(self, juju: Model, console: rich.console.Console, start: float):
         self._console = console
@@ -75,6 +83,11 @@ class _Lines:
         if self._last.get(hook.unit) != hook.status:
             self._last[hook.unit] = hook.status
             self._print(after, hook.unit, hook.status)
+
+    def tell(self, incident: record.Incident) -> None:
+        """Print a fault, or its end."""
+        after = timeline.offset(incident.at - self._start)
+        self._print(after, incident.who, incident.text)
 
     def _print(self, after: str, who: str, what: str) -> None:
         line = f"[{after}] {who:<18} {what}"

@@ -89,7 +89,7 @@ def build(run: record.Record) -> Timeline:
 
 def milestones(run: record.Record) -> list[tuple[float, str, str]]:
     """Return the moments worth telling: (time, who, what), statuses that changed and incidents."""
-    found = [(incident.at, incident.machine, incident.text) for incident in run.incidents]
+    found = [(each.at, each.who, each.text) for each in run.incidents]
     last: dict[str, str] = {}
     for hook in run.hooks:
         if not hook.ok:

@@ -1,6 +1,7 @@
 """Sites that a monitor watches: what it sees of them, and what its word does to an upgrade."""
 
 import json
+import re
 
 import pytest
 import upgrade_site
@@ -11,6 +12,8 @@ from edgelab import bundle, faults, model, site_page
 from edgelab.pi import monitoring, promql
 
 BUNDLES = upgrade_site.HERE.parents[1] / "bundles"
+README = upgrade_site.HERE.parents[1] / "README.md"
+MONITORED = BUNDLES / "overlays" / "monitor.yaml"
 MONITOR = upgrade_site.HERE.parents[1] / "charms" / "edge-monitor"
 CALM = {"name": "calm", "type": "alerts", "query": 'severity="critical"', "when": ["before"]}
 WELL = {"name": "units-up", "type": "promql", "when": ["before"]}
@@ -26,8 +29,7 @@ def seed(request):
 def watched(tmp_path, seed):
     """The bundle of three Pis with the overlay that adds the monitor."""
     site = model.Model(tmp_path / "site", seed=seed)
-    overlay = BUNDLES / "overlays" / "monitor.yaml"
-    site.deploy(bundle.read(BUNDLES / "edge-cloud.yaml", [overlay]))
+    site.deploy(bundle.read(BUNDLES / "edge-cloud.yaml", [MONITORED]))
     site.settle()
     site.advance(600)
     site.settle()
@@ -60,6 +62,23 @@ def test_given_the_bundle_with_a_monitor_when_deployed_then_every_machine_delive
     ]  # fmt: skip
     units = known(watched, 'count by (juju_unit) (up{job="node"} == 1)')
     assert {labels["juju_unit"].split("/")[0] for labels, _ in units} == {"edge-node"}
+
+
+def test_given_the_faults_of_the_readme_when_they_have_come_then_the_whole_site_is_well(tmp_path):
+    """A Pi loses power, with all that runs on it for the monitor."""
+    command = re.search(r"--seed (\d+) --fault .*", README.read_text())
+    with model.Model(tmp_path / "site", seed=int(command[1])) as site:
+        site.deploy(bundle.read(BUNDLES / "edge-cloud.yaml", [MONITORED]))
+        for text in re.findall(r"--fault (\S+)", command[0]):
+            faults.arm(site, faults.parse(text))
+
+        site.settle(within_s=6 * 3600)
+
+        assert [each.text for each in site.record.incidents] == ["power cut", "powered on"]
+        assert {unit.name: unit.status.name for unit in site.units.values()} == dict.fromkeys(
+            site.units, "active"
+        )
+        assert len(known(site, 'up{job="node"} == 1')) == len(site.world.machines)
 
 
 def test_given_a_machine_that_is_cut_off_when_looked_at_then_it_is_missed_and_heard_again(watched):

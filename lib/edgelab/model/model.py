@@ -20,6 +20,7 @@ from edgelab.model.entities import (
     Secret,
     Unit,
 )
+from edgelab.pi import board
 
 START = 1_795_000_000.0
 """When a run begins, unless told otherwise: 2026-11-18, 11:06:40 UTC."""
@@ -96,6 +97,16 @@ class Model(engine.Engine):
         self.world.machines[machine].reboot()
         self._note_restart(machine)
         self._incident(machine, "brown-out: rebooted")
+
+    def weaken_supply(self, machine: str) -> None:
+        """Let the supply of a machine sag as far as it just bears."""
+        board.sag(self.world.machines[machine])
+        self._incident(machine, "its power supply gets weak")
+
+    def mend_supply(self, machine: str) -> None:
+        """Let the supply of a machine be well again."""
+        board.sag(self.world.machines[machine], now=False)
+        self._incident(machine, "its power supply is well again")
 
     def _note_restart(self, machine: str) -> None:
         """Have the agents on a machine, and in its containers, run ``start`` again."""

@@ -34,6 +34,11 @@ class Incident:
     machine: str
     text: str
 
+    @property
+    def who(self) -> str:
+        """What it happened to, for people."""
+        return f"machine {self.machine}"
+
 
 class Record:
     """The run so far."""

@@ -86,12 +86,15 @@ def journalctl(process: Process) -> int:
 
 
 def start_enabled(machine: machines.Machine) -> None:
-    """Run the enabled services at boot."""
+    """Run the enabled services at boot: oneshots to their end, the others from now on."""
     for name, unit in list(machine.units.items()):
-        if unit.enabled and name.endswith(".service") and not _daemon(name):
+        may_start = unit.enabled and not unit.masked and name.endswith(".service")
+        if may_start and not _daemon(name):
             command = timers.service_command(machine, name)
-            unit.active = "RemainAfterExit=yes" in timers.unit_text(machine, name)
-            if command:
+            text = timers.unit_text(machine, name)
+            is_oneshot = "Type=oneshot" in text
+            unit.active = bool(command) and (not is_oneshot or "RemainAfterExit=yes" in text)
+            if command and is_oneshot:
                 timers.run_command(machine, command)
 
 

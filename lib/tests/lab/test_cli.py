@@ -77,6 +77,16 @@ def test_given_a_fault_when_deployed_then_the_run_shows_it(capsys, make_bundle):
     assert re.search(r"greeter-a/1 +install failed: CalledProcessError", out)
 
 
+def test_given_a_fault_in_time_when_it_comes_then_a_line_tells_of_it(capsys, make_bundle):
+    faults = ("--fault", "power-off:1@600", "--fault", "power-on:1@700")
+
+    code, out, _ = up(capsys, make_bundle(), *faults)
+
+    assert code == 0
+    assert re.search(r"^\[0:10:00\] machine 1 +power cut$", out, re.MULTILINE)
+    assert re.search(r"^\[0:11:40\] machine 1 +powered on$", out, re.MULTILINE)
+
+
 def test_given_a_page_when_asked_for_then_it_is_written(capsys, make_bundle, tmp_path):
     file = tmp_path / "page.html"
 
@@ -202,9 +212,11 @@ def test_given_a_terminal_when_hooks_run_then_a_table_is_kept_up_to_date(deploye
 
     with progress.shown(deployed, console):
         deployed.settle()
+        deployed.cut_peers("1")
 
     assert "greeter-a/0" in file.getvalue()
-    assert deployed.record.watchers == []
+    assert re.search(r"\] machine 1 +cut from its peers", file.getvalue())
+    assert (deployed.record.watchers, deployed.record.incident_watchers) == ([], [])
 
 
 def test_given_a_run_that_is_broken_off_when_shown_then_nobody_watches_any_more(deployed):

@@ -107,6 +107,18 @@ def test_given_a_power_cut_when_its_time_comes_then_the_machine_is_off(deployed)
     assert [incident.text for incident in deployed.record.incidents] == ["power cut"]
 
 
+def test_given_a_weak_supply_when_its_time_comes_then_the_run_tells_of_it_and_of_its_end(deployed):
+    faults.arm(deployed, faults.parse("weak-supply:1@50"))
+    faults.arm(deployed, faults.parse("good-supply:1@60"))
+
+    deployed.advance(100)
+
+    assert [(incident.machine, incident.text) for incident in deployed.record.incidents] == [
+        ("1", "its power supply gets weak"),
+        ("1", "its power supply is well again"),
+    ]
+
+
 def test_given_a_cut_from_the_controller_when_meant_for_all_then_all_are_cut(deployed):
     faults.arm(deployed, faults.parse("cut-controller:*@5"))
 

@@ -93,11 +93,11 @@ def test_given_faults_and_failures_when_told_then_they_come_in_order_of_time():
 
     told = timeline.milestones(run(failed, hook(8, label="action backup"), incidents=[fault]))
 
-    assert [what for _, _, what in told] == [
-        "start failed: RuntimeError: no",
-        "active",
-        "power cut",
-        "action backup",
+    assert [(who, what) for _, who, what in told] == [
+        ("app/0", "start failed: RuntimeError: no"),
+        ("app/0", "active"),
+        ("machine 1", "power cut"),
+        ("app/0", "action backup"),
     ]
 
 

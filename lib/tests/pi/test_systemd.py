@@ -202,6 +202,18 @@ def test_given_remaining_oneshot_when_rebooted_then_it_runs_again(site):
     assert site.run(0, CTL, "is-active", "job").returncode == 0
 
 
+@pytest.mark.parametrize("verb", ["enable", "disable", "mask"])
+def test_given_a_service_that_runs_for_ever_when_rebooted_then_it_runs_if_it_is_to(site, verb):
+    unit(site, "forever.service", "[Service]\nExecStart=/sbin/modprobe vxlan\nRestart=always\n")
+    site.run(0, CTL, "enable", "--now", "forever")
+    site.run(0, CTL, verb, "forever")
+
+    site.machine(0).reboot()
+
+    expected = "active\n" if verb == "enable" else "inactive\n"
+    assert site.run(0, CTL, "is-active", "forever").stdout == expected
+
+
 def test_given_masked_unit_when_started_then_it_fails_until_unmasked(site):
     unit(site, "job.service", SERVICE)
     site.run(0, CTL, "mask", "job")
