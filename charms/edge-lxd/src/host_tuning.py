@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from edgecloud import host as machines
 from edgecloud.host import failures
 
@@ -68,18 +66,19 @@ def ensure_modules(host: machines.Host, wanted: tuple[str, ...]) -> tuple[str, .
     lacking = tuple(name for name in wanted if not has_module(host, name))
     present = [name for name in wanted if name not in lacking]
     if host.write(MODULES_FILE, "".join(f"{name}\n" for name in present)):
-        for name in present:
-            host.run((MODPROBE, name), timeout_s=_TIMEOUT_S, check=False)
+        return (*lacking, *(name for name in present if not _modprobe(host, name)))
     return lacking
 
 
 def has_module(host: machines.Host, name: str) -> bool:
     """Return whether a module is loaded, built in, or could be loaded."""
-    if host.exists(f"/sys/module/{name}"):
-        return True
+    return host.exists(f"/sys/module/{name}") or _modprobe(host, "-n", name)
+
+
+def _modprobe(host: machines.Host, *arguments: str) -> bool:
     try:
-        return host.run((MODPROBE, "-n", name), timeout_s=_TIMEOUT_S, check=False).returncode == 0
-    except (subprocess.TimeoutExpired, OSError):
+        return host.run((MODPROBE, *arguments), timeout_s=_TIMEOUT_S, check=False).returncode == 0
+    except failures.FAILURES:
         return False
 
 

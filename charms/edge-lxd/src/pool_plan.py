@@ -12,6 +12,7 @@ import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgecloud.host import failures
 from edgecloud.lxd_member.nodes import OWNER
 
 SLOT = "user.edge.slot"
@@ -24,6 +25,10 @@ EACH = "each"
 SPREAD = "spread"
 
 _FIRST_PRIORITY = 1000
+
+
+class NoAddressError(failures.WorkloadError):
+    """The bridge has no room for another node."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def instance_of(unit: str, hosted: str) -> str:
 def free_address(subnet: str, taken: Collection[str]) -> str:
     """Return the last free address of a subnet, the one furthest from where people begin to count.
 
-    Raises ``LookupError`` if there is none.
+    Raises NoAddressError if there is none.
     """
     bridge = ipaddress.ip_interface(subnet)
     network = bridge.network
@@ -177,7 +182,9 @@ def free_address(subnet: str, taken: Collection[str]) -> str:
         address = str(ipaddress.ip_address(number))
         if address not in taken and address != str(bridge.ip):
             return address
-    raise LookupError(f"{network} has no address left")
+    raise NoAddressError(
+        f"{network} has no address left: give LXD's bridge a larger subnet, or host fewer nodes"
+    )
 
 
 def config(unit: str, node: Node, made_of: str = "") -> dict[str, str | None]:

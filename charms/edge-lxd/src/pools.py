@@ -212,9 +212,16 @@ def _taken(client: lxd.Client, network: str) -> frozenset[str]:
     """Return the addresses of a network that were given away or promised."""
     leased = {lease.address for lease in networks.leases(client, network)}
     promised = {
-        device["ipv4.address"]
+        device.get("ipv4.address", "")
         for one in instances.of_all_projects(client)
         for device in one.expanded_devices.values()
-        if "ipv4.address" in device
     }
-    return frozenset(str(ipaddress.ip_address(one)) for one in leased | promised)
+    # One that has none, or is barred from having one, says so in words.
+    return frozenset(filter(None, map(_as_address, leased | promised)))
+
+
+def _as_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

@@ -14,10 +14,14 @@ import lxd_status
 import metrics
 import site_network
 from edgecloud import host as machines
-from edgecloud.host import files, snap, systemd
+from edgecloud.host import failures, files, snap, systemd
 from edgecloud.interfaces import lxd_cluster
 from edgecloud.lxd import client, daemon, errors, notices, server, storage
 from view import View, connect
+
+
+class MachineError(failures.WorkloadError):
+    """This machine does not say what it is."""
 
 
 class NotEmptyError(Exception):
@@ -42,8 +46,11 @@ UNFIT = (
 
 
 def architecture(host: machines.Host) -> str:
-    """Return the machine's architecture, as the snap store names it."""
-    return host.run(("/usr/bin/dpkg", "--print-architecture"), timeout_s=20).stdout.strip()
+    """Return the machine's architecture, as the snap store names it. Raises MachineError."""
+    try:
+        return host.run(("/usr/bin/dpkg", "--print-architecture"), timeout_s=20).stdout.strip()
+    except failures.FAILURES as e:
+        raise MachineError(failures.explain(e, "dpkg --print-architecture")) from e
 
 
 def check_empty(lxd: client.Client) -> None:

@@ -164,7 +164,10 @@ def _is_enabled(host: host.Host, unit: str) -> bool:
     """Return whether a unit is enabled. A look at its link saves a process in every hook."""
     if host.glob(f"{UNITS}/*.wants/{unit}"):
         return True
-    result = host.run((SYSTEMCTL, "is-enabled", unit), timeout_s=_TIMEOUT_S, check=False)
+    try:
+        result = host.run((SYSTEMCTL, "is-enabled", unit), timeout_s=_TIMEOUT_S, check=False)
+    except failures.FAILURES as error:
+        raise SystemdError(failures.explain(error, "systemctl is-enabled")) from error
     return result.stdout.strip() == "enabled"
 
 

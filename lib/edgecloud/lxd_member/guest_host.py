@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from edgecloud.host import failures
 from edgecloud.lxd import client as lxd
 from edgecloud.lxd import errors, guest
 
@@ -63,9 +64,9 @@ class GuestHost:
         return subprocess.CompletedProcess(list(command), done.exit_code, done.stdout, done.stderr)
 
     def read(self, path: str) -> str:
-        """Return a text file."""
+        """Return a text file. A power cut leaves bytes that are no text: each becomes a sign."""
         try:
-            return guest.pull(self._client, self._instance, path).decode("utf-8")
+            return guest.pull(self._client, self._instance, path).decode(errors="replace")
         except errors.NotFoundError as error:
             raise FileNotFoundError(2, "No such file or directory", path) from error
         except errors.LxdError as error:
@@ -116,7 +117,12 @@ class GuestHost:
         return time.time()
 
     def _shell(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run(("/bin/sh", "-c", script), timeout_s=_QUICK_S, check=check)
+        """Do with a shell what other hosts do with files: it fails as files do."""
+        try:
+            return self.run(("/bin/sh", "-c", script), timeout_s=_QUICK_S, check=check)
+        except subprocess.SubprocessError as error:
+            what = f"{self._instance}: {script.partition(' ')[0]}"
+            raise OSError(failures.explain(error, what)) from error
 
     def _push(self, path: str, text: str, mode: int) -> None:
         try:

@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from edgecloud.host import systemd
@@ -96,6 +98,14 @@ def test_given_a_timer_when_ensured_again_then_nothing_changes(raspberry):
     systemd.ensure_timer(raspberry, "backup", service=SERVICE, timer=DAILY)
 
     assert not systemd.ensure_timer(raspberry, "backup", service=SERVICE, timer=DAILY)
+
+
+def test_given_systemd_that_hangs_when_asked_whether_enabled_then_that_is_said(machine):
+    machine.write(f"{systemd.UNITS}/s.service", SERVICE)
+    machine.answer(error=subprocess.TimeoutExpired("systemctl", 20))
+
+    with pytest.raises(systemd.SystemdError, match="is-enabled took longer than 20 s"):
+        systemd.ensure_service(machine, "s", SERVICE)
 
 
 def test_given_another_calendar_when_ensured_then_the_timer_follows_it(world, raspberry):

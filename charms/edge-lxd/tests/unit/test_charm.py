@@ -11,6 +11,7 @@ from edgecloud import testing as relations
 from edgecloud.host import snap
 from edgecloud.interfaces import cos_agent, edge_component
 from edgecloud.lxd import images, profiles, server, storage
+from edgelab import pi as effects
 from edgelab.pi import hardware
 
 
@@ -53,6 +54,16 @@ def test_given_all_is_well_when_reconciled_again_then_nothing_is_written(unit, p
     pi.go_on(state)
 
     assert pis.wrote()[before:] == []
+
+
+def test_given_a_machine_that_dawdles_when_its_kind_is_asked_then_the_hook_ends_well(unit, pis):
+    pi = unit(0)
+    pis.fail(0, "/usr/bin/dpkg", effect=effects.hang(), times=0)
+
+    state = grow(pi)
+
+    assert state.unit_status.name == "waiting"
+    assert "dpkg --print-architecture took longer than 20 s" in state.unit_status.message
 
 
 def test_given_no_uplink_when_installed_then_the_charm_says_so_and_comes_again(unit, pis):

@@ -11,6 +11,7 @@ import metrics
 import node_profile
 from disks import Place
 from edgecloud.lxd import networks, profiles, server, storage
+from edgelab import pi
 
 WISH = cluster_setup.Wish("btrfs", Place("/dev/nvme0n1"), "20GiB", "br0", "eth0")
 
@@ -146,6 +147,17 @@ def test_given_a_machine_without_a_module_when_tuned_then_the_others_are_loaded(
     assert lacking == ("ip_vs",)
     assert "overlay" in pis.world.machines["0"].loaded_modules
     assert "ip_vs\n" not in pis.host(0).read(host_tuning.MODULES_FILE)
+
+
+def test_given_a_module_that_takes_for_ever_when_tuned_then_the_others_are_loaded(pis):
+    pis.add(0)
+    pis.fail(0, "/usr/sbin/modprobe", "br_netfilter", effect=pi.hang(), times=0)
+
+    lacking = host_tuning.ensure_modules(pis.host(0), node_profile.MODULES)
+
+    assert lacking == ("br_netfilter",)
+    assert "overlay" in pis.world.machines["0"].loaded_modules
+    assert "br_netfilter\n" in pis.host(0).read(host_tuning.MODULES_FILE)
 
 
 def test_given_kernel_settings_when_somebody_changes_one_then_it_is_known(pis):

@@ -16,7 +16,7 @@ import pools
 from edgecloud import testing as relations
 from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
-from edgecloud.lxd import cluster, images, instances, profiles
+from edgecloud.lxd import cluster, images, instances, networks, profiles
 from edgecloud.lxd_member import renewal
 
 OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
@@ -88,6 +88,37 @@ def test_given_a_pool_when_reconciled_again_then_lxd_is_asked_to_change_nothing(
     pi.go_on(state)
 
     assert pis.wrote()[before:] == []
+
+
+def test_given_somebodys_interface_without_an_address_when_reconciled_then_nodes_get_theirs(
+    unit, pis
+):
+    pi = unit(0)
+    state = grow_pool(pi, pis, {})
+    with_image(pis)
+    barred = {"type": "nic", "network": "lxdbr0", "name": "eth0", "ipv4.address": "none"}
+    source = instances.Source.nothing()
+    instances.create(pis.api(0), instances.Plan("till", source, devices={"eth0": barred}))
+
+    state = pi.go_on(dataclasses.replace(state, config=OPTIONS))
+
+    assert {one.name for one in instances.every(pis.api(0))} == {FIRST, SECOND, "till"}
+
+
+def test_given_a_subnet_without_an_address_left_when_nodes_are_wanted_then_the_status_says_so(
+    unit, pis
+):
+    pi = unit(0)
+    state = grow_pool(pi, pis, {})
+    with_image(pis)
+    networks.ensure(pis.api(0), "lxdbr0", {"ipv4.address": "10.9.9.1/30"}, members=["edge-lxd-0"])
+
+    state = pi.go_on(dataclasses.replace(state, config=OPTIONS))
+
+    assert (
+        "10.9.9.0/30 has no address left: give LXD's bridge a larger subnet"
+        in state.unit_status.message
+    )
 
 
 def test_given_no_image_when_nodes_are_wanted_then_the_status_says_what_to_do(unit, pis):

@@ -141,7 +141,7 @@ def test_given_a_lan_when_planned_then_it_gives_the_addresses():
 
 
 def test_given_a_full_subnet_when_an_address_is_needed_then_it_says_so():
-    with pytest.raises(LookupError, match=r"10.20.0.0/30 has no address left"):
+    with pytest.raises(pool_plan.NoAddressError, match=r"10.20.0.0/30 has no address left"):
         pool_plan.free_address("10.20.0.1/30", {"10.20.0.2"})
 
 
