@@ -18,6 +18,7 @@ import joining
 import membership
 import microk8s
 import quorum
+import strays
 import upkeep
 import worker_access
 from cluster_view import ClusterView
@@ -85,15 +86,16 @@ class Steward:
             rewritten=self._rewrite_secrets(record),
             metrics=self._share_metrics(mine),
         )
+        back = strays.take_out(self.host, view, record, present, self.host.now())
         if config is None:
-            return bool(acts.gone)
+            return bool(acts.gone or back)
         if record.admission is None and record.turn is None and not acts.gone:
             self.busy = upkeep.ensure_cluster(self.host, config, view)
         addons = addon_state.encode(addon_state.load(self.host))
         self.members.publish_acts(
             dataclasses.replace(acts, holding=self.holding or None, addons=addons)
         )
-        return self.busy or bool(acts.gone)
+        return self.busy or bool(acts.gone or back)
 
     def _adopt_addons(self, record: cluster_join.ClusterRecord) -> None:
         """Go on with the add-ons where the last steward stopped."""
@@ -112,6 +114,8 @@ class Steward:
         for member in membership.leaving(record):
             if member.unit in present:
                 progress = let_go(self.host, kubeconfig, member, view)
+                if progress.gone:
+                    strays.note(self.host, member)
             else:
                 progress = take_out(self.host, kubeconfig, member, view, self.host.now())
             if progress.gone:
@@ -179,6 +183,7 @@ class Steward:
 def retire(host: machines.Host, members: cluster_join.MemberEnd) -> None:
     """Take back what this unit offered when it was the steward: joiners look to the next one."""
     join_tokens.prune(host, older_than_s=books.ADMISSION_S)
+    strays.forget(host)
     offers, mine = members.my_offers(), members.my_acts()
     for offer in offers:
         withdraw(host, members, offer)
