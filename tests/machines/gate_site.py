@@ -143,8 +143,8 @@ class Monitor:
         known = {name: packages.options(self.host, f"/usr/bin/{name}") for name in self.PROGRAMS}
         size, problems = sizing.fit(
             sizing.Machine(4096, 50_000),
-            sizing.Wish(write_gb_per_day=50),
-            flushes=store.flushes(known["victoria-metrics"]),
+            sizing.Wish(write_gb_per_day=50, flush_s=sizing.FLUSH_S),
+            waits=store.waits(known["victoria-metrics"]),
         )
         assert not problems
         return (

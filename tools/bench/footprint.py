@@ -153,8 +153,8 @@ def store(series: int, interval_s: int = INTERVAL_S) -> daemons.Daemon:
     sizing: Any = importlib.import_module("sizing")
     runs: Any = importlib.import_module("store")
     known = packages.options(_Here(), runs.PROGRAM)
-    wish = sizing.Wish(series=max(1000, series), interval_s=60, write_gb_per_day=2.0)
-    size, _ = sizing.fit(sizing.Machine(8192, 100_000), wish, flushes=runs.flushes(known))
+    wish = sizing.Wish(series=max(1000, series))
+    size, _ = sizing.fit(sizing.Machine(8192, 100_000), wish, waits=runs.waits(known))
     return runs.daemon(
         size,
         known,

@@ -112,7 +112,7 @@ def fitting(
     machine, wish = look(host), options.wish()
     more = (EVALUATOR_MB if around.rules else 0) + (intakes.MEMORY_MB if around.writes else 0)
     wish = replace(wish, helpers_mb=wish.helpers_mb + more)
-    size, problems = fit(machine, wish, flushes=store.flushes(known))
+    size, problems = fit(machine, wish, waits=store.waits(known))
     if options.mode == AGENT:
         problems = forwarder_problems(machine, wish)
     return size, problems

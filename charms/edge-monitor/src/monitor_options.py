@@ -38,6 +38,7 @@ class MonitorOptions:
     series: int = 30_000
     memory_limit_mb: int = 0
     write_budget: float = 2.0
+    flush_interval: int = 300
     external_labels: str = ""
     alert_receivers: Any = None
     """Juju's secret, unread; None if there is none."""
@@ -85,17 +86,24 @@ class MonitorOptions:
             retention_days=self.retention_days,
             memory_mb=self.memory_limit_mb,
             write_gb_per_day=self.write_budget,
+            flush_s=self.flush_interval,
             buffer_mb=self.buffer_mb * len(self.stores),
             forwards=bool(self.stores),
         )
 
 
+_RANGES = (
+    ("scrape_interval", 5, sizing.LONGEST_INTERVAL_S, " seconds"),
+    ("flush_interval", sizing.FLUSH_S, sizing.LONGEST_FLUSH_S, " seconds"),
+    ("retention_days", 1, 3650, ""),
+)
+
+
 def _problems(options: MonitorOptions) -> Iterator[str]:
-    if not 5 <= options.scrape_interval <= sizing.LONGEST_INTERVAL_S:
-        yield f"scrape-interval: must be from 5 to {sizing.LONGEST_INTERVAL_S} seconds"
+    for name, least, most, unit in _RANGES:
+        if not least <= getattr(options, name) <= most:
+            yield f"{name.replace('_', '-')}: must be from {least} to {most}{unit}"
     yield from _forwarding_problems(options)
-    if not 1 <= options.retention_days <= 3650:
-        yield "retention-days: must be from 1 to 3650"
     if options.series < 1000:
         yield "series: must be at least 1000"
     if not 0 <= options.open_writes <= options.series:

@@ -6,7 +6,6 @@ tools/bench/footprint.py and writes.py measure them anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 MB = 2**20
@@ -33,12 +32,13 @@ SPARE = 1.2
 GUARD_MB = 500
 """Free space at which the store takes nothing more; at none at all it would crash."""
 
-FLUSHES = (5, 120, 300)
-"""Seconds that samples may stay in memory. Older versions know no other than the first."""
-COSTS = ((5, 5.5), (2, 10.5), (1, 15.0))
+FLUSH_S = 5
+"""Seconds that samples stay in the memory of a version that cannot be told for how long."""
+LONGEST_FLUSH_S = 3600
+COSTS = ((5, 6.0), (2, 12.0), (1, 15.5))
 """Scrapes that are written at once, and the bytes that each of their samples then costs the disk,
 merges included. All pages are looked at in the same second, so a flush holds whole scrapes. In
-two hours they were measured to cost 4.1, 9.1 and 12.9; the rest is for merges in later days."""
+two hours they were measured to cost 4.3, 10.9 and 14.0; the rest is for merges in later days."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Wish:
     memory_mb: int = 0
     """What all of it may take; 0 for a quarter of the machine's memory."""
     write_gb_per_day: float = 2.0
+    flush_s: int = 300
+    """For how long samples may stay in memory, which a power cut takes."""
     buffer_mb: int = 0
     """What the queues towards other stores may take of the same disk."""
     forwards: bool = False
@@ -81,36 +83,33 @@ class Size:
     guard_mb: int = GUARD_MB
 
 
-def fit(machine: Machine, wish: Wish, *, flushes: Collection[int]) -> tuple[Size, list[str]]:
+def fit(machine: Machine, wish: Wish, *, waits: bool) -> tuple[Size, list[str]]:
     """Return the size of a store, and the arithmetic of everything that does not fit.
 
     Args:
         machine: what there is.
         wish: what is wanted.
-        flushes: seconds between flushes that this version of the store can be told; those that
-            cannot be told have the shortest of :data:`FLUSHES`.
+        waits: whether this version of the store keeps samples in memory for as long as it is
+            told; others do so for :data:`FLUSH_S`.
     """
     cache = max(SMALLEST_CACHE_MB, _mb(wish.series * CACHE_BYTES_PER_SERIES))
     store = STORE_MB + _mb(wish.series * STORE_BYTES_PER_SERIES)
     samples = wish.series * DAY_S / wish.interval_s
     disk = _mb(samples * wish.retention_days * BYTES_PER_SAMPLE * SPARE)
-    able = [each for each in FLUSHES if each in flushes] or [FLUSHES[0]]
-    affordable = [each for each in able if _written(wish, each) <= wish.write_gb_per_day]
-    flush = (affordable or able[-1:])[0]
+    wish = wish if waits else replace(wish, flush_s=FLUSH_S)
     size = Size(
         cache_mb=cache,
         # Twice the mean: merges and wide queries have peaks.
         store_mb=2 * store,
-        flush_s=flush,
+        flush_s=wish.flush_s,
         disk_mb=disk,
-        write_gb_per_day=round(_written(wish, flush), 2),
+        write_gb_per_day=round(_written(wish), 2),
     )
     problems = [
         _memory_problem(machine, wish, store + wish.helpers_mb + _forwarder_mb(wish)),
         _disk_problem(machine, wish, disk),
+        _write_problem(wish, waits=waits),
     ]
-    if not affordable:
-        problems.append(_write_problem(wish, able))
     return size, [problem for problem in problems if problem]
 
 
@@ -160,32 +159,35 @@ def _disk_problem(machine: Machine, wish: Wish, disk_mb: int) -> str:
     )
 
 
-def _written(wish: Wish, flush_s: int) -> float:
+def _written(wish: Wish) -> float:
     """Return the GB that are written in a day."""
-    scrapes = max(1, flush_s // wish.interval_s)
+    scrapes = max(1, wish.flush_s // wish.interval_s)
     cost = next(cost for least, cost in COSTS if scrapes >= least)
     return wish.series * DAY_S / wish.interval_s * cost / GB
 
 
-def _write_problem(wish: Wish, able: Collection[int]) -> str:
-    def least(changed: Wish) -> float:
-        return min(_written(changed, flush) for flush in able)
-
-    longer = (
-        seconds
-        for seconds in range(wish.interval_s // 5 * 5 + 5, LONGEST_INTERVAL_S + 1, 5)
-        if least(replace(wish, interval_s=seconds)) <= wish.write_gb_per_day
+def _write_problem(wish: Wish, *, waits: bool) -> str:
+    written, budget = _written(wish), wish.write_gb_per_day
+    if written <= budget:
+        return ""
+    flushes = (scrapes * wish.interval_s for scrapes, _ in COSTS[::-1] if waits)
+    changes = (
+        *(("flush-interval", replace(wish, flush_s=seconds), seconds) for seconds in flushes),
+        *(
+            ("scrape-interval", replace(wish, interval_s=seconds), seconds)
+            for seconds in range(wish.interval_s // 5 * 5 + 5, LONGEST_INTERVAL_S + 1, 5)
+        ),
     )
-    written = least(wish)
-    fewer = int(wish.series * wish.write_gb_per_day / written * 0.99) // 1000 * 1000
-    seconds = next(longer, 0)
-    if seconds:
-        remedy = f"set scrape-interval to {seconds}"
-    else:
-        remedy = f"set series to {fewer}" if fewer >= 1000 else "use a disk that bears more"
+    fewer = int(wish.series * budget / written * 0.99) // 1000 * 1000
+    remedies = (
+        f"set {option} to {seconds}"
+        for option, changed, seconds in changes
+        if changed.flush_s <= LONGEST_FLUSH_S and _written(changed) <= budget
+    )
+    last = f"set series to {fewer}" if fewer >= 1000 else "use a disk that bears more"
     return (
         f"writes: {wish.series} series every {wish.interval_s} s write {written:.2f} GB a day,"
-        f" write-budget is {wish.write_gb_per_day}: {remedy}"
+        f" write-budget is {budget}: {next(remedies, last)}"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import locks
 from edgecloud import host as hosts
 from edgecloud.telemetry import daemons
-from sizing import FLUSHES, Size
+from sizing import Size
 
 PROGRAM = "/usr/bin/victoria-metrics"
 NAME = "edge-monitor-store"
@@ -33,9 +33,9 @@ def ensure_keys(host: hosts.Host) -> None:
     locks.ensure(host, KEYS, _CLOSED)
 
 
-def flushes(known: Collection[str]) -> tuple[int, ...]:
-    """Return the seconds between flushes that this version can be told."""
-    return FLUSHES if FLUSH_OPTION in known else FLUSHES[:1]
+def waits(known: Collection[str]) -> bool:
+    """Return whether this version keeps samples in memory for as long as it is told."""
+    return FLUSH_OPTION in known
 
 
 def stale_s(interval_s: int) -> int:

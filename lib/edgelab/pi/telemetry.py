@@ -27,8 +27,9 @@ PACKAGES = {
 
 OPTIONS = {
     "/usr/bin/victoria-metrics": (
-        "enableTCP6 httpListenAddr loggerLevel memory.allowedBytes promscrape.config"
-        " retentionPeriod search.latencyOffset search.maxConcurrentRequests search.maxLookback"
+        "enableTCP6 envflag.enable envflag.prefix httpListenAddr loggerLevel"
+        " memory.allowedBytes promscrape.config retentionPeriod search.latencyOffset"
+        " search.maxConcurrentRequests search.maxLookback"
         " search.maxQueryDuration search.maxStalenessInterval storage.maxHourlySeries"
         " storage.minFreeDiskSpaceBytes storageDataPath"
     ),
@@ -44,7 +45,8 @@ OPTIONS = {
         " loggerLevel notifier.url remoteRead.url remoteWrite.url rule"
     ),
     "/usr/bin/vmauth": (
-        "auth.config enableTCP6 httpListenAddr loggerLevel tls tlsCertFile tlsKeyFile"
+        "auth.config enableTCP6 envflag.enable envflag.prefix httpListenAddr loggerLevel tls"
+        " tlsCertFile tlsKeyFile"
     ),
     "/usr/bin/prometheus-alertmanager": (
         "cluster.listen-address config.file data.retention log.level storage.path"

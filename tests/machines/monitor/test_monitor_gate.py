@@ -428,7 +428,7 @@ def test_given_a_store_that_is_killed_when_it_is_back_then_a_bounded_window_is_l
     lost = [number for number in range(min(kept), before + 1) if number not in kept]
     window = len(lost) * INTERVAL_S
     progress(f"store killed: {len(lost)} of {before} scrapes lost, a window of {window} s")
-    assert window <= sizing.FLUSHES[0] + 2 * INTERVAL_S
+    assert window <= sizing.FLUSH_S + 2 * INTERVAL_S
 
 
 def test_given_rules_that_nobody_evaluates_when_asked_then_silence_is_not_health(

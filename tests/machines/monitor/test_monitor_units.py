@@ -41,7 +41,7 @@ def made():
     def known(program):
         return packages.options(_Here(), program)
 
-    size, _ = sizing.fit(sizing.Machine(4096, 50_000), sizing.Wish(), flushes=(5,))
+    size, _ = sizing.fit(sizing.Machine(4096, 50_000), sizing.Wish(), waits=False)
     remote = forwarder.Remote("https://far.example/w", "user", "/etc/password", "/etc/ca")
     return {
         each.name: each

@@ -28,14 +28,17 @@ def disk(tmp_path_factory, monitor_programs):
 def process(disk, tmp_path):
     """The store as its unit says, on that disk."""
     host = gate_site.Tree(tmp_path)
-    size, problems = sizing.fit(sizing.Machine(4096, 50_000), sizing.Wish(), flushes=(5,))
+    size, problems = sizing.fit(
+        sizing.Machine(4096, 50_000), sizing.Wish(flush_s=sizing.FLUSH_S), waits=True
+    )
     assert not problems
     daemon = store.daemon(
         size,
         packages.options(host, store.PROGRAM),
         interval_s=60,
         retention_days=15,
-        series=30_000,
+        # As many as the test tries to keep on a full disk: one that stays up counts them all.
+        series=1_000_000,
     )
     command = tuple(word.replace(str(store.PORT), str(PORT)) for word in daemon.command)
     made = Process(dataclasses.replace(daemon, command=command, environment_file=""), tmp_path)
@@ -82,6 +85,8 @@ def test_given_a_disk_that_fills_to_the_last_byte_when_there_is_room_again_then_
         start(process)
 
     assert wait(lambda: kept("before"))[0]["value"][1] == "100"
+    # It looks once a second how much room there is.
+    wait(lambda: not metric(URL, "vm_storage_is_read_only"))
     keep("after")
     wait(lambda: kept("after"))
 

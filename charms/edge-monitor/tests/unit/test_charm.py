@@ -8,8 +8,10 @@ from ops import testing
 
 import answers
 import remotes
+import store
 from edgecloud.interfaces import health_gate
 from edgecloud.testing import decoded
+from edgelab.pi import telemetry
 
 STORE = "edge-monitor-store"
 EXPORTER = "edge-monitor-exporter"
@@ -66,6 +68,23 @@ def test_given_a_new_interval_when_configured_then_the_store_restarts_with_it(mo
     assert len(monitor.restarts(EXPORTER)) == 1
 
 
+def test_given_a_store_that_can_wait_when_installed_then_it_writes_as_seldom_as_wanted(
+    make_monitor, monkeypatch
+):
+    knows = f"{telemetry.OPTIONS[store.PROGRAM]} {store.FLUSH_OPTION}"
+    monkeypatch.setitem(telemetry.OPTIONS, store.PROGRAM, knows)
+
+    monitor = make_monitor().run("install").config(flush_interval=120).run()
+
+    assert "-inmemoryDataFlushInterval=120s" in monitor.command(STORE)
+
+
+def test_given_an_older_store_when_installed_then_it_is_told_nothing_that_it_does_not_know(
+    monitor,
+):
+    assert not any("Flush" in word for word in monitor.command(STORE))
+
+
 def test_given_external_labels_when_configured_then_every_series_has_them(monitor):
     monitor.config(external_labels="site=harbour, pool=a").run()
 
@@ -77,11 +96,14 @@ def test_given_external_labels_when_configured_then_every_series_has_them(monito
 def test_given_unfit_options_when_configured_then_each_is_named_and_the_store_stays(monitor):
     before = monitor.unit(STORE)
 
-    monitor.config(scrape_interval=1, series=5, external_labels="juju_unit=x,nonsense").run()
+    monitor.config(
+        scrape_interval=1, series=5, flush_interval=4, external_labels="juju_unit=x,nonsense"
+    ).run()
 
     assert monitor.status == testing.BlockedStatus(
-        "scrape-interval: must be from 5 to 300 seconds; series: must be at least 1000;"
-        " external-labels: juju_unit is reserved; external-labels: nonsense is not name=value"
+        "scrape-interval: must be from 5 to 300 seconds; flush-interval: must be from 5 to 3600"
+        " seconds; series: must be at least 1000; external-labels: juju_unit is reserved;"
+        " external-labels: nonsense is not name=value"
     )
     assert monitor.unit(STORE) == before
 

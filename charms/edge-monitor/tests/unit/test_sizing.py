@@ -10,15 +10,14 @@ import sizing
 from sizing import Machine, Wish, fit
 
 PI = Machine(memory_mb=4096, disk_mb=50_000)
-ANY = sizing.FLUSHES
 
 
 def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it():
-    size, problems = fit(PI, Wish(), flushes=ANY)
+    size, problems = fit(PI, Wish(), waits=True)
 
     assert problems == []
     assert size == sizing.Size(
-        cache_mb=64, store_mb=214, flush_s=5, disk_mb=1521, write_gb_per_day=0.65
+        cache_mb=64, store_mb=214, flush_s=300, disk_mb=1521, write_gb_per_day=0.26
     )
 
 
@@ -59,7 +58,7 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
         (
             PI,
             Wish(interval_s=5),
-            "writes: 30000 series every 5 s write 2.85 GB a day, write-budget is 2.0:"
+            "writes: 30000 series every 5 s write 3.11 GB a day, write-budget is 2.0:"
             " set scrape-interval to 10",
         ),
     ],
@@ -67,36 +66,42 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
 def test_given_what_does_not_fit_when_fitted_then_the_arithmetic_and_a_way_out_are_said(
     machine, wish, problem
 ):
-    assert fit(machine, wish, flushes=ANY)[1] == [problem]
+    assert fit(machine, wish, waits=True)[1] == [problem]
 
 
 @pytest.mark.parametrize(
-    ("budget", "flush"), [(2.0, 5), (0.5, 120), (0.3, 300)], ids=["plenty", "less", "little"]
+    ("wish", "remedy"),
+    [
+        (Wish(flush_s=5, write_gb_per_day=0.6), "set flush-interval to 120"),
+        (Wish(flush_s=5, write_gb_per_day=0.3), "set flush-interval to 300"),
+        (Wish(flush_s=5, write_gb_per_day=0.2), "set scrape-interval to 205"),
+        (Wish(flush_s=5, write_gb_per_day=0.1), "set series to 4000"),
+    ],
 )
-def test_given_a_write_budget_when_fitted_then_the_least_loss_that_keeps_it_is_chosen(
-    budget, flush
-):
-    assert fit(PI, Wish(write_gb_per_day=budget), flushes=ANY)[0].flush_s == flush
+def test_given_too_many_writes_when_fitted_then_the_way_out_that_loses_least_is_said(wish, remedy):
+    (problem,) = fit(PI, wish, waits=True)[1]
+
+    assert problem.endswith(remedy)
 
 
 def test_given_a_version_that_cannot_wait_when_over_budget_then_it_does_not_pretend_to():
-    size, problems = fit(PI, Wish(write_gb_per_day=0.4), flushes=(5,))
+    size, problems = fit(PI, Wish(write_gb_per_day=0.4), waits=False)
 
     assert size.flush_s == 5
     assert problems == [
-        "writes: 30000 series every 60 s write 0.65 GB a day, write-budget is 0.4:"
-        " set scrape-interval to 100"
+        "writes: 30000 series every 60 s write 0.67 GB a day, write-budget is 0.4:"
+        " set scrape-interval to 105"
     ]
 
 
 @pytest.mark.parametrize(
     ("interval_s", "flush", "gb"),
-    [(60, 5, 0.65), (60, 120, 0.45), (60, 300, 0.24), (300, 300, 0.13)],
+    [(60, 5, 0.67), (60, 120, 0.52), (60, 300, 0.26), (300, 300, 0.13)],
 )
 def test_given_a_flush_when_reckoned_then_each_scrape_that_it_holds_makes_the_others_cheaper(
     interval_s, flush, gb
 ):
-    size, _ = fit(PI, Wish(interval_s=interval_s, write_gb_per_day=9), flushes=(flush,))
+    size, _ = fit(PI, Wish(interval_s=interval_s, flush_s=flush, write_gb_per_day=9), waits=True)
 
     assert size.write_gb_per_day == gb
 
@@ -115,6 +120,7 @@ FIELDS = {
     "series": "series",
     "retention-days": "retention_days",
     "scrape-interval": "interval_s",
+    "flush-interval": "flush_s",
 }
 MACHINES = strategies.builds(
     Machine,
@@ -128,6 +134,7 @@ WISHES = strategies.builds(
     retention_days=strategies.integers(1, 400),
     memory_mb=strategies.integers(0, 4096),
     write_gb_per_day=strategies.floats(0.1, 50),
+    flush_s=strategies.integers(sizing.FLUSH_S, sizing.LONGEST_FLUSH_S),
     buffer_mb=strategies.integers(0, 8192),
     forwards=strategies.booleans(),
 )
@@ -137,7 +144,7 @@ WISHES = strategies.builds(
 def test_given_any_machine_when_fitted_then_what_is_granted_fits_and_what_is_advised_helps(
     machine, wish
 ):
-    size, problems = fit(machine, wish, flushes=ANY)
+    size, problems = fit(machine, wish, waits=True)
 
     assert size.guard_mb >= 500
     if not problems:
@@ -149,5 +156,5 @@ def test_given_any_machine_when_fitted_then_what_is_granted_fits_and_what_is_adv
         if field:
             kind = problem.split(":")[0]
             advised = dataclasses.replace(wish, **{field: int(value)})
-            later = fit(machine, advised, flushes=ANY)[1]
+            later = fit(machine, advised, waits=True)[1]
             assert not any(each.startswith(f"{kind}:") for each in later)
