@@ -25,6 +25,7 @@ class RenewalSite(hosted_site.UpgradedSite):
         self.fewest = nodes
         self.most = 0
         self.blocked: dict[str, None] = {}
+        self.said: dict[str, None] = {}
         self.settle()
         self.record.watchers.append(self._count)
 
@@ -105,9 +106,11 @@ class RenewalSite(hosted_site.UpgradedSite):
     def _count(self, hook):
         """Count the hosted nodes that Kubernetes calls Ready, while their machine runs.
 
-        And note what somebody is asked to mend.
+        And note what is said, and what somebody is asked to mend.
         """
         said = self.units[hook.unit].status if hook.unit in self.units else None
+        if said is not None:
+            self.said[said.message] = None
         if said is not None and said.name == "blocked":
             self.blocked[f"{hook.unit}: {said.message}"] = None
         nodes = self.cluster().nodes.items()

@@ -4,7 +4,7 @@ import pytest
 import renewal_site
 import sites
 from hosted_site import LXD
-from renewal_site import CONTROL, FOLLOWING, FORMER
+from renewal_site import CONTROL, FOLLOWING, FORMER, STEP
 
 from edgecloud.rollout import ledger
 
@@ -35,22 +35,23 @@ def test_given_a_plan_when_the_control_plane_has_moved_then_hosted_nodes_are_rep
 def test_given_a_new_node_that_never_is_ready_when_given_up_then_the_old_one_serves_and_all_stops(
     make_site,
 ):
-    site = make_site(seed=1, nodes=1)
-    before = site.builds()
-    site.spoil(FOLLOWING[0])
+    site = make_site(seed=1, nodes=2)
+    old = site.builds()[FORMER[1]]
+    site.spoil(FOLLOWING[1])
 
     site.start()
     site.settle(within_s=8 * 3600)
 
     assert (site.phase(), site.burnt()) == (Phase.HELD, (f"hosted:1.36:{site.build()}",))
-    assert f"edge-lxd-0 failed, and the plan allows none ({FORMER[0]} stays" in site.message(
-        CONTROL
-    )
-    assert site.builds() == before
-    assert site.nodes() == {"pi-1": True, FORMER[0]: True}
-    assert (site.fewest, site.cordoned()) == (1, [])
+    why = f"{FOLLOWING[0]} new by now; {FORMER[1]} stays"
+    assert f"edge-lxd-0 failed, and the plan allows none ({why}" in site.message(CONTROL)
+    left = {FOLLOWING[0]: site.build(), FORMER[1]: old}
+    assert site.builds() == left
+    assert site.nodes() == dict.fromkeys(("pi-1", *left), True)
+    assert (site.fewest, site.cordoned()) == (2, [])
+    assert any(said.startswith(f"{STEP} ended early: {why}") for said in site.said)
     site.advance(4 * 3600)
-    assert site.builds() == before
+    assert site.builds() == left
 
 
 def test_given_no_controller_and_then_no_power_when_both_are_back_then_the_node_is_replaced(

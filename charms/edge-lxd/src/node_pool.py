@@ -213,9 +213,9 @@ class NodePool:
                 self._reports.setdefault(name, self._said[name])
         view = self._view(under_way, trouble)
         following = replacement.step(under_way, view, self._host.now())
-        if following is None and under_way.phase is replacement.Phase.GIVE_UP:
-            self._boundary("before noting that a plan's wish failed")
-            self._fail(under_way)
+        if following is None:
+            self._boundary("before noting what that means for a plan's wish")
+            self._answer(under_way)
         self._boundary(f"before noting what follows {under_way.phase.value}")
         self._memory.save(following)
         if following is not None:
@@ -223,11 +223,15 @@ class NodePool:
             return ""
         return replacement.result(under_way)
 
-    def _fail(self, over: Replacement) -> None:
+    def _answer(self, over: Replacement) -> None:
         """Answer the plan's wish that it was for, before this is forgotten."""
         said = renewal.answer(self._host)
-        if said is not None and over.wish and over.wish == said.wish.id:
+        if said is None or not over.wish or over.wish != said.wish.id:
+            return
+        if over.phase is replacement.Phase.GIVE_UP:
             renewal.say(self._host, renewing.failed(said, replacement.result(over)))
+        else:
+            renewal.say(self._host, renewing.replaced(said, over.new))
 
     def _view(self, under_way: Replacement, trouble: str) -> replacement.View:
         there = {one.name for one in pools.survey(self._pool.client, self._pool.unit)}

@@ -62,7 +62,7 @@ def take_up(said: Answer, wish: Wish) -> Answer:
     """Return the answer to a wish, which is another one than before or not."""
     if said.wish == wish:
         return said
-    return dataclasses.replace(said, wish=wish, since=0.0, failed="")
+    return dataclasses.replace(said, wish=wish, since=0.0, failed="", replaced=())
 
 
 def step(said: Answer, view: View, now: float) -> tuple[Answer, str]:
@@ -84,8 +84,17 @@ def step(said: Answer, view: View, now: float) -> tuple[Answer, str]:
 
 
 def failed(said: Answer, reason: str) -> Answer:
-    """Return the answer once a node did not come good: nothing more is tried for this wish."""
-    return dataclasses.replace(said, failed=reason)
+    """Return the answer once a node did not come good: nothing more is tried for this wish.
+
+    Those that were replaced before it stay what they are, so they are named.
+    """
+    new = f"{', '.join(said.replaced)} new by now; " if said.replaced else ""
+    return dataclasses.replace(said, failed=f"{new}{reason}")
+
+
+def replaced(said: Answer, name: str) -> Answer:
+    """Return the answer once a new node took an old one's place; told twice, it is one."""
+    return dataclasses.replace(said, replaced=tuple(dict.fromkeys((*said.replaced, name))))
 
 
 def runs(build: Build, wish: Wish) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+import relay
 from edgecloud.rollout import messages
 
 ACTIVE, WAITING, MAINTENANCE, BLOCKED = "active", "waiting", "maintenance", "blocked"
@@ -80,6 +81,8 @@ def _of_upgrade(facts: Facts) -> Line:
     if facts.veto and report.status in (Status.WAITING, Status.IDLE, Status.DONE):
         return Line(ACTIVE, f"vetoed: {facts.veto}")
     status, words = _WORDS.get(report.status, (ACTIVE, "ready"))
+    if report.status is Status.ROLLED_BACK and relay.is_hosted(report.part):
+        words = "{part} ended early{why}"  # What was replaced stays: nothing was taken back.
     state = facts.awaits or facts.state or report.status.value
     return Line(status, words.format(part=report.part, state=state, why=why))
 

@@ -103,7 +103,7 @@ def wishes(
     is_plane = component is not None and component.role == skew.CONTROL_PLANE
     is_kubernetes = report.part.partition("/")[0] == KUBERNETES
     needs = is_plane and is_kubernetes and not alone and report.status in _MAY_GO_BACK
-    disturbed = report.status in messages.DISRUPTED and not _is_hosted(report.part)
+    disturbed = report.status in messages.DISRUPTED and not is_hosted(report.part)
     if order is None or order.verb is Verb.FORGET:
         return edge_component.Wishes(way_back=needs, busy=disturbed)
     is_about = report.is_about(order.digest, order.part)
@@ -113,19 +113,20 @@ def wishes(
     return edge_component.Wishes(
         way_back=needs or coming,
         busy=disturbed
-        or (order.verb in _TOUCHING and unread and not ended and not _is_hosted(order.part)),
+        or (order.verb in _TOUCHING and unread and not ended and not is_hosted(order.part)),
     )
 
 
 def hosted_wish(host: machines.Host, said: Outbox) -> edge_component.HostedWish | None:
     """Return what the agent wants of the nodes in LXD; None unless it waits for that now."""
-    if said.state != _WISHING or not _is_hosted(said.report.part):
+    if said.state != _WISHING or not is_hosted(said.report.part):
         return None
     found = renewal.wish(host)
     return edge_component.HostedWish(found.id, found.version, found.revision)
 
 
-def _is_hosted(part: str) -> bool:
+def is_hosted(part: str) -> bool:
+    """Return whether a step is about the nodes that live in LXD here."""
     return part.partition("/")[0] == HOSTED
 
 

@@ -53,6 +53,8 @@ class Answer:
     """Why the one at hand was given up."""
     hindrance: str = ""
     """Why none could be fulfilled now."""
+    replaced: tuple[str, ...] = ()
+    """The new nodes that took another's place for the wish at hand."""
 
 
 def wish(host: machines.Host) -> Wish:
@@ -74,6 +76,7 @@ def answer(host: machines.Host) -> Answer | None:
     return Answer(
         wish=_wish(cast("dict[str, object]", found.get("wish") or {})),
         since=float(found.get("since", 0)),
+        replaced=tuple(found.get("replaced") or ()),
         **texts,
     )
 

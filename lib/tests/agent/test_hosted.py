@@ -167,6 +167,21 @@ def test_given_something_in_the_way_when_prepared_then_it_is_refused_before_anyt
     assert (found.state, found.reason) == (State.FAILED_SAFE, "node-memory=2GiB: lower it")
 
 
+def test_given_something_in_the_way_when_it_is_gone_then_a_new_generation_finds_the_node_ready(
+    member,
+):
+    answer(member, hindrance="node-memory=2GiB: lower it")
+    member.order(0, "prepare", part=PART)
+    member.wake(0)
+    member.order(0, "forget")
+    member.wake(0)
+
+    answer(member, hindrance="")
+    member.order(0, "prepare", part=PART, accepted=member.plan(generation=2))
+
+    assert member.wake(0).node.state is State.WAITING
+
+
 def test_given_a_unit_that_has_not_spoken_yet_when_prepared_then_the_step_waits_for_it(member):
     member.host(0).remove(renewal.ANSWER)
     member.order(0, "prepare", part=PART)

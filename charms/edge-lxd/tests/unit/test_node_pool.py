@@ -489,7 +489,11 @@ def test_given_a_node_in_the_cluster_when_new_ones_get_another_minor_then_it_is_
 
 @pytest.mark.parametrize(
     "at",
-    ["nowhere", "before noting that a plan's wish failed", "before noting what follows give up"],
+    [
+        "nowhere",
+        "before noting what that means for a plan's wish",
+        "before noting what follows give up",
+    ],
 )
 def test_given_a_plans_wish_when_its_replacement_is_given_up_then_that_is_the_answer(site, at):
     site.until_settled(1)
@@ -509,8 +513,33 @@ def test_given_a_plans_wish_when_its_replacement_is_given_up_then_that_is_the_an
 
     said = renewal.answer(host)
     assert said.failed.startswith(f"{FIRST} stays, {begun.new} was given up: ")
+    assert said.replaced == ()
     assert (said.wish, said.hindrance) == (wish, "kept")
     assert site.plane.workers() == [FIRST]
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "nowhere",
+        "before noting what that means for a plan's wish",
+        "before noting what follows remove",
+    ],
+)
+def test_given_a_plans_wish_when_a_node_took_anothers_place_then_the_answer_names_it(site, at):
+    site.until_settled(1)
+    host, wish = site.world.machines["host"].host(), renewal.Wish("w", "1.35")
+    renewal.say(host, renewal.Answer(wish))
+    begun = site.pool_now().replace(FIRST, "w")
+
+    site.cut = lambda name: power_cut(site, name, at)
+    for _ in range(60):
+        if not site.pool_now().replacing:
+            break
+        with contextlib.suppress(PowerCut):
+            site.hook(1)
+
+    assert renewal.answer(host) == renewal.Answer(wish, replaced=(begun.new,))
 
 
 def power_cut(site, name, at):

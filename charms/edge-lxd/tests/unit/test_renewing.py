@@ -71,8 +71,16 @@ def test_given_a_wish_that_failed_when_asked_again_then_nothing_more_is_tried():
     assert renewing.take_up(failed, WISH) == failed
 
 
+def test_given_nodes_that_were_replaced_before_one_failed_when_said_then_they_are_named():
+    said = renewing.replaced(renewing.replaced(TAKEN, "1b"), "2b")
+
+    failed = renewing.failed(renewing.replaced(said, "2b"), "3a stays, 3b was given up: no")
+
+    assert failed.failed == "1b, 2b new by now; 3a stays, 3b was given up: no"
+
+
 def test_given_another_wish_when_taken_up_then_the_former_failure_is_over():
-    before = dataclasses.replace(TAKEN, since=5.0, reached="hosted:1.35")
+    before = dataclasses.replace(TAKEN, since=5.0, reached="hosted:1.35", replaced=("1b",))
     failed = renewing.failed(before, "no")
     another = dataclasses.replace(WISH, id="p/hosted/1.36/1")
 

@@ -11,8 +11,8 @@ from node_status import Facts, judge
 Status = messages.Status
 
 
-def facts(status="idle", reason="", **changes):
-    report = messages.Report(Status(status), "digest", "kubernetes/1.36", reason=reason)
+def facts(status="idle", reason="", part="kubernetes/1.36", **changes):
+    report = messages.Report(Status(status), "digest", part, reason=reason)
     return dataclasses.replace(Facts(name="pi-0", report=report), **changes)
 
 
@@ -39,6 +39,11 @@ def facts(status="idle", reason="", **changes):
         (facts("waiting", veto="exam week"), "active", "vetoed: exam week"),
         (facts("soaking"), "active", "is watched"),
         (facts("rolled-back", reason="disk: full"), "active", "was taken back: disk: full"),
+        (
+            facts("rolled-back", part="hosted/1.36", reason="1b new by now; 2a stays"),
+            "active",
+            "hosted/1.36 ended early: 1b new by now; 2a stays",
+        ),
         (facts("skipped", reason="PDB"), "active", "was not done: PDB"),
         (facts("quarantined", reason="no"), "blocked", "could not be taken back: no"),
         (facts("regressed", reason="ill"), "waiting", "waiting for leave to go back: ill"),
