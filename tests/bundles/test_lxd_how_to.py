@@ -1,4 +1,4 @@
-"""The page on recovering LXD, followed by somebody on simulated machines."""
+"""Pages on LXD, followed by somebody on simulated machines."""
 
 import pathlib
 import re
@@ -6,17 +6,25 @@ import re
 import pytest
 from lxd_site import APP, CHARM, LxdSite
 
-from edgecloud.lxd import cluster, daemon, instances
+from edgecloud.lxd import cluster, daemon, images, instances
 from edgelab import juju_commands, walkthrough
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-PAGE = REPOSITORY / "docs" / "how-to" / "recover-lxd.md"
+PAGES = REPOSITORY / "docs" / "how-to"
+RECOVERING, BUILDING, HOSTING = (
+    PAGES / f"{name}.md" for name in ("recover-lxd", "build-an-lxd-cloud", "host-kubernetes-nodes")
+)
+PLANE = "edge-microk8s"
 
 
-def section(heading):
-    text = PAGE.read_text(encoding="utf-8")
+def text_below(heading, page):
+    text = page.read_text(encoding="utf-8")
     (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
-    return walkthrough.commands_of(found)
+    return found
+
+
+def section(heading, page=RECOVERING):
+    return walkthrough.commands_of(text_below(heading, page))
 
 
 @pytest.fixture
@@ -114,3 +122,99 @@ def test_given_a_dead_card_when_the_page_is_followed_then_the_instances_are_back
     assert "till" in said
     assert unit.status.name == "active", unit.status.message
     assert instances.find(api(shell, "1"), "till") is not None
+
+
+def test_given_a_cluster_when_backed_up_as_the_page_says_then_only_root_may_read_it(keyboard):
+    shell = keyboard(1)
+    (backup,) = section("Beforehand")
+
+    shell.run(backup)
+
+    host = shell.juju.world.machines["0"].host()
+    (taken,) = host.glob("/var/lib/edge-lxd/backups/*")
+    assert host.path(taken).stat().st_mode & 0o777 == 0o600
+    assert "cluster.key" in host.read(taken)
+
+
+# --- build an LXD cloud --------------------------------------------------------------------------
+
+
+def test_given_no_internet_when_the_page_is_followed_then_juju_finds_its_image(keyboard, tmp_path):
+    shell = keyboard(1)
+    shell.juju.world.machines["0"].uplink = False
+    shell.folder = tmp_path
+    *attach, run = re.findall(
+        r"^    (juju (?:attach-resource|run) .+)$", text_below("Put a model on it", BUILDING), re.M
+    )
+    for command in attach:
+        (tmp_path / command.rpartition("=")[2]).write_bytes(command.encode())
+        shell.run(command)
+
+    said = shell.run(run)
+
+    assert len(attach) == 2
+    assert "imported" in said
+    assert images.alias(api(shell, "0"), "juju/ubuntu@24.04/arm64") in said
+
+
+# --- host Kubernetes nodes -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(keyboard):
+    """Somebody at the keyboard of a site with a control plane beside LXD, not related to it."""
+    shell = keyboard(1)
+    shell.juju.add_application(PLANE, CHARM.parent / PLANE)
+    shell.juju.add_unit(PLANE)
+    shell.juju.settle()
+    return shell
+
+
+def nodes(shell):
+    (cluster_of_all,) = shell.juju.world.clusters.values()
+    return {name: node.ready == "True" for name, node in cluster_of_all.nodes.items()}
+
+
+def follow(shell, *headings):
+    for heading in headings:
+        for command in section(heading, HOSTING):
+            shell.run(command)
+        shell.juju.settle()
+
+
+def test_given_the_page_on_hosting_when_followed_then_a_node_comes_and_is_replaced_and_goes(
+    beside,
+):
+    follow(beside, "Before", "Make nodes")
+    made = nodes(beside)
+    status = beside.run("juju status")
+    follow(beside, "Change them")
+    replaced = nodes(beside)
+    follow(beside, "Make them fewer")
+
+    assert made == {"pi-2": True, "edge-lxd-0-1a": True}
+    assert "1/1 nodes joined" in status
+    assert "`1/1 nodes joined`" in HOSTING.read_text(encoding="utf-8")
+    assert replaced == {"pi-2": True, "edge-lxd-0-1b": True}
+    assert nodes(beside) == {"pi-2": True}
+    assert instances.every(api(beside, "0")) == ()
+
+
+def test_given_a_hosted_node_when_its_machine_is_rebooted_as_the_page_says_then_it_is_ready(
+    beside,
+):
+    follow(beside, "Before", "Make nodes")
+    evacuate, restore = section("Reboot a machine that hosts some", HOSTING)
+
+    beside.run(evacuate)
+    stopped = [one.running for one in instances.every(api(beside, "0"))]
+    beside.juju.power_off("0")
+    beside.juju.advance(60)
+    beside.juju.power_on("0")
+    beside.juju.advance(300)
+    waiting = [one.running for one in instances.every(api(beside, "0"))]
+    beside.run(restore)
+    beside.juju.settle()
+
+    assert (stopped, waiting) == ([False], [False])
+    assert nodes(beside) == {"pi-2": True, "edge-lxd-0-1a": True}

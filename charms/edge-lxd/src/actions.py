@@ -267,7 +267,8 @@ def _import_image(context: Context) -> Results:
     rootfs = context.resource("image-rootfs")
     if metadata is None:
         raise ActionError(
-            "attach the image first: juju attach-resource … image-metadata=… image-rootfs=…"
+            "attach the image first, each file by a command of its own: juju attach-resource …"
+            " image-metadata=…, and image-rootfs=…"
         )
     alias = str(context.params["alias"]) or node_image.default(
         upkeep.architecture(context.host), is_vm=False

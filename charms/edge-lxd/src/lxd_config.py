@@ -59,6 +59,11 @@ class LxdConfig:
             raise ConfigError(problems)
 
     @property
+    def has_privileged(self) -> bool:
+        """Whether anything gets the privileges that the operator agreed to."""
+        return self.privileged_nodes and (self.nodes > 0 or self.node_profile != node_profile.NONE)
+
+    @property
     def full_channel(self) -> str:
         """The channel with both its parts."""
         return self.channel if "/" in self.channel else f"{self.channel}/stable"
@@ -110,8 +115,6 @@ def _profile_problems(config: LxdConfig) -> Iterator[str]:
         yield f"node-profile={config.node_profile}: set none, project or default"
     if config.profile_drift not in (REPAIR, REPORT):
         yield f"profile-drift={config.profile_drift}: set repair or report"
-    if config.privileged_nodes and config.node_profile == node_profile.NONE and not config.nodes:
-        yield "privileged-nodes=true: set node-profile too, as it says where, or nodes"
 
 
 def _track(text: str) -> tuple[int, ...]:

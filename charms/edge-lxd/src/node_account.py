@@ -15,7 +15,7 @@ from edgecloud import host as machines
 from edgecloud.host import files
 from edgecloud.interfaces import handouts
 from edgecloud.lxd import client as lxd
-from edgecloud.lxd import instances
+from edgecloud.lxd import errors, instances
 from edgecloud.lxd_member import nodes
 
 STATE = "/var/lib/edge-lxd"
@@ -43,23 +43,36 @@ def ensure(
 ) -> tuple[str, ...]:
     """Have the account in each node that runs. Return the nodes that were given a new one.
 
-    Asks no node anything unless there is something to leave in it.
+    Asks no node anything unless there is something to leave in it. One that does not answer keeps
+    no other from having its own.
+
+    Raises:
+        OSError: a node does not answer.
+        errors.LxdError: LXD does not.
     """
     known = files.read_state(host, _known(unit))
     present = [one for one in instances.every(client) if one.config.get(nodes.OWNER) == unit]
     kept = {one.name: known[one.name] for one in present if one.name in known}
     given: list[str] = []
+    failed: Exception | None = None
     for one in present:
         handout = end.access(pool_plan.hosted_as(unit, one.name))
         if not one.running or handout is None or kept.get(one.name) == _written(handout):
             continue
         token = (end.read(handout.secret) or {}).get("token")
-        if token:
+        if not token:
+            continue
+        try:
             nodes.give_account(inside(client, one), token)
-            kept[one.name] = _written(handout)
-            given.append(one.name)
+        except (errors.LxdError, OSError) as e:
+            failed = e
+            continue
+        kept[one.name] = _written(handout)
+        given.append(one.name)
     if kept != known:
         files.write_state(host, _known(unit), kept)
+    if failed is not None:
+        raise failed
     return tuple(given)
 
 

@@ -19,6 +19,7 @@ import renewing
 import replacement
 from edgecloud import host as machines
 from edgecloud.interfaces.cluster_join import NodeReport
+from edgecloud.lxd import errors
 from edgecloud.lxd_member import guest_host, renewal
 from replacement import Replacement
 
@@ -50,6 +51,8 @@ class Outcome:
     """What became of a replacement that ended in this hook."""
     note: str = ""
     """What an operator should set."""
+    failed: str = ""
+    """Why an instance is not as it should be, where LXD refuses or something is missing."""
 
     @property
     def settled(self) -> bool:
@@ -109,9 +112,11 @@ class NodePool:
         plan = self._plan(size, replacing)
         self._boundary("before nodes are built")
         built = self._pool.build(plan, may_start=may_start)
+        self._waits += [f"{name}: {why}" for name, why in built.failed.items()]
         over = ""
         if may_start:
-            self._arrivals.bring_in([node.name for node in plan.nodes])
+            names = [node.name for node in plan.nodes]
+            self._arrivals.bring_in([name for name in names if name not in built.failed])
             over = self._replace(replacing) if replacing else ""
         replacing = self._memory.replacement()
         going = [*plan.surplus, *([replacing.going] if replacing and replacing.going else [])]
@@ -206,7 +211,9 @@ class NodePool:
             try:
                 self._pool.ensure(new)
                 self._arrivals.bring_in([new.name])
-            except pools.PoolError as e:
+            except pools.SILENT:
+                raise
+            except (pools.PoolError, errors.LxdError) as e:
                 trouble = str(e)
         for name in under_way.names - {under_way.going}:
             if name in self._said:
@@ -252,6 +259,7 @@ class NodePool:
             size=size,
             joined=joined,
             waits_for="; ".join(dict.fromkeys(self._waits)),
+            failed="; ".join(f"{name}: {why}" for name, why in built.failed.items()),
             drift=built.drift,
             outdated=pool_plan.outdated(self._present, self._pool.made_of),
             replaced=over,

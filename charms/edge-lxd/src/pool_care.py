@@ -21,7 +21,7 @@ import renewing
 from edgecloud import host as machines
 from edgecloud.host import files
 from edgecloud.lxd import client as lxd
-from edgecloud.lxd import cluster, instances
+from edgecloud.lxd import cluster, errors, instances
 from edgecloud.lxd_member import renewal
 from lxd_config import LxdConfig
 from view import View
@@ -81,16 +81,28 @@ def care(
     is_away = view.member_status(view.name) is cluster.Status.EVACUATED
     release = renewing.release(_channel(config), said, live=wish is not None)
     pool = pool_of(client, view, config, site, release)
-    if size and not is_away:
-        node_image.ensure(client, pool.image, config.node_image_server, kind=pool.shape.kind)
+    lacking = _fetch_image(client, pool, config) if size and not is_away else ""
 
     def nodes() -> node_pool.NodePool:
         return node_pool.NodePool(host, pool, release, end)
 
     outcome = nodes().act(size, may_start=not is_away)
-    node_account.ensure(host, client, site.unit, end)
+    outcome = dataclasses.replace(outcome, failed=lacking or outcome.failed)
     hindered = hindrance(host, config, away=is_away)
-    return _renew(host, config, outcome, nodes if wish else None, hindered=hindered)
+    outcome = _renew(host, config, outcome, nodes if wish else None, hindered=hindered)
+    node_account.ensure(host, client, site.unit, end)
+    return outcome
+
+
+def _fetch_image(client: lxd.Client, pool: pools.Pool, config: LxdConfig) -> str:
+    """Have the image that nodes are made of. Return why there is none; those there are go on."""
+    try:
+        node_image.ensure(client, pool.image, config.node_image_server, kind=pool.shape.kind)
+    except pools.SILENT:
+        raise
+    except errors.LxdError as e:
+        return f"no image for nodes: {e}"
+    return ""
 
 
 def _take_up(host: machines.Host, wish: renewal.Wish | None) -> renewal.Answer:

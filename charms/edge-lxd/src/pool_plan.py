@@ -209,8 +209,8 @@ def devices(node: Node, ground: Ground) -> dict[str, dict[str, str]]:
 
 
 def outdated(present: Sequence[Present], made_of: str) -> tuple[str, ...]:
-    """Return the instances that were made of something else than new ones are."""
-    return tuple(one.name for one in present if one.made_of and one.made_of != made_of)
+    """Return the instances that were made of something else than new ones are, if any can be."""
+    return tuple(one.name for one in present if made_of and one.made_of not in ("", made_of))
 
 
 def _address(subnet: str, taken: Collection[str]) -> str:

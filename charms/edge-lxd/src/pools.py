@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
+from collections.abc import Mapping
 
 import pool_plan
 import pool_profile
@@ -16,6 +17,9 @@ STOP_S = 60.0
 """How long the programs of a node may take to end before it is deleted."""
 
 DEFAULT = "default"
+
+SILENT = (errors.UnreachableError, errors.TimedOutError, errors.UnfinishedError)
+"""LXD does not answer, whatever it is asked."""
 
 
 class PoolError(failures.WorkloadError):
@@ -30,6 +34,8 @@ class Outcome:
     """Instances that were made, started, repaired or deleted."""
     drift: tuple[str, ...] = ()
     """Keys and devices of the profile that somebody had changed; they are as before now."""
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    """By instance, why it is not as it should be. It keeps no other from being tended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +60,9 @@ class Pool:
 
     @property
     def made_of(self) -> str:
-        """What a node is made of now."""
-        return f"{images.alias(self.client, self.image)[:12]} {self.recipe}".strip()
+        """What a node is made of now; empty while there is no image to make one of."""
+        found = images.alias(self.client, self.image)[:12]
+        return f"{found} {self.recipe}".strip() if found else ""
 
     def ensure_profile(self) -> tuple[str, ...]:
         """Have the profile. Return what somebody had changed in it."""
@@ -76,8 +83,19 @@ class Pool:
         """
         self._check_kinds()
         drift = self.ensure_profile() if plan.nodes else ()
-        changed = [node.name for node in plan.nodes if self.ensure(node, may_start=may_start)]
-        return Outcome(tuple(changed), drift)
+        tried = {node.name: self._try(node, may_start=may_start) for node in plan.nodes}
+        changed = tuple(name for name, done in tried.items() if done is True)
+        failed = {name: done for name, done in tried.items() if isinstance(done, str)}
+        return Outcome(changed, drift, failed)
+
+    def _try(self, node: pool_plan.Node, *, may_start: bool) -> bool | str:
+        """Have a node as it should be. Return whether anything was done, or why it could not."""
+        try:
+            return self.ensure(node, may_start=may_start)
+        except SILENT:
+            raise  # It would be as silent for the others, and a hook has no time for that.
+        except (PoolError, errors.LxdError) as e:
+            return str(e)
 
     def ensure(self, node: pool_plan.Node, *, may_start: bool = True) -> bool:
         """Have a node as it should be. Return whether anything was done."""

@@ -15,6 +15,7 @@ import lxd_status
 import membership
 import node_profile
 import pool_care
+import pools
 import preflight
 import site_network
 import stewardship
@@ -171,6 +172,8 @@ class Work:
         if outcome is not None:
             self.notes += pool_care.notes(outcome)
             self.busy |= not outcome.settled
+            if outcome.failed:
+                raise pools.PoolError(outcome.failed)
 
     def facts(self, *, leads: bool) -> lxd_status.Facts:
         """Return what the status is judged by."""
@@ -179,7 +182,7 @@ class Work:
         if config is not None and sight.snap is not None and leads:
             units = sight.planned_units
             notes += [site_network.note(sight.record.network or "", units=units)]
-            notes += ["nodes are privileged: root in one is root here"] * config.privileged_nodes
+            notes += ["nodes are privileged: root in one is root here"] * config.has_privileged
         installed, view = sight.snap is not None, sight.view
         is_heard = view is not None and view.is_online(membership.member_name(sight.unit))
         return lxd_status.Facts(

@@ -70,6 +70,25 @@ def test_given_a_token_that_was_left_when_run_again_then_the_node_is_not_asked(h
     assert ensure(hosting, End({"s:2": "n.e.w"})) == (NODE,)
 
 
+def test_given_a_node_that_does_not_answer_when_others_do_then_they_have_theirs(hosting):
+    other = instances.Plan("edge-lxd-0-2a", instances.Source.nothing(), config={nodes.OWNER: UNIT})
+    instances.create(hosting.api(0), other)
+    instances.ensure_running(hosting.api(0), other.name)
+
+    def inside(_, node):
+        if node.name == NODE:
+            raise OSError(f"{NODE}: it does not answer")
+        return hosting.host(1)
+
+    with pytest.raises(OSError, match=f"{NODE}: it does not answer"):
+        node_account.ensure(
+            hosting.host(0), hosting.api(0), UNIT, End({"s:1": "t.o.k"}), inside=inside
+        )
+
+    assert hosting.host(1).exists(nodes.KUBECONFIG)
+    assert ensure(hosting, End({"s:1": "t.o.k"})) == (NODE,)
+
+
 def test_given_a_secret_that_cannot_be_read_yet_when_run_then_it_is_tried_again(hosting):
     assert ensure(hosting, End({"s:1": ""})) == ()
     assert ensure(hosting, End({"s:1": "t.o.k"})) == (NODE,)

@@ -23,6 +23,7 @@ from edgecloud.interfaces.cluster_join import (
     NodeReport,
     Refusal,
 )
+from edgecloud.lxd import errors
 from edgecloud.lxd_member import renewal
 from edgelab import pi
 
@@ -436,6 +437,27 @@ def test_given_a_new_node_that_does_not_come_up_when_time_is_over_then_the_old_o
     assert set(site.pool.there) == {FIRST}
     assert site.plane.workers() == [FIRST]
     assert site.plane.log == []
+
+
+def test_given_an_lxd_that_cannot_make_the_new_node_when_time_is_up_then_it_is_given_up(site):
+    site.until_settled(1)
+    begun = site.replace(FIRST)
+    ensure, site.pool.ensure = site.pool.ensure, lambda node: refuse(node, begun.new, ensure)
+
+    for _ in range(60):
+        over = site.hook(1).replaced
+        if over:
+            break
+
+    assert over == f"{FIRST} stays, {begun.new} was given up: no space left on device"
+    assert site.plane.workers() == [FIRST]
+
+
+def refuse(node, name, ensure):
+    """Be an LXD that has no room for one node."""
+    if node.name == name:
+        raise errors.LxdError("no space left on device")
+    return ensure(node)
 
 
 @pytest.mark.parametrize("phase", ["build", "join"])

@@ -13,10 +13,11 @@ import pool_care
 import pool_memory
 import pool_plan
 import pools
+import renewing
 from edgecloud import testing as relations
 from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
-from edgecloud.lxd import cluster, images, instances, networks, profiles
+from edgecloud.lxd import cluster, errors, images, instances, networks, profiles
 from edgecloud.lxd_member import renewal
 
 OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
@@ -121,6 +122,84 @@ def test_given_a_subnet_without_an_address_left_when_nodes_are_wanted_then_the_s
     )
 
 
+@pytest.fixture
+def no_disk(monkeypatch):
+    """Have LXD be unable to start the first node once it was stopped."""
+    start = instances.ensure_running
+
+    def refuse(client, name, **options):
+        if name == FIRST and instances.find(client, name).status == instances.STOPPED:
+            raise errors.LxdError("Failed to mount the root disk")
+        return start(client, name, **options)
+
+    return lambda: monkeypatch.setattr(instances, "ensure_running", refuse)
+
+
+def broken(pi, pis, no_disk, *found):
+    """A pool whose first node LXD cannot start, and whose second one is not there yet."""
+    state = grow_pool(pi, pis, {**OPTIONS, "nodes": 1}, *found)
+    instances.ensure_stopped(pis.api(0), FIRST)
+    no_disk()
+    return dataclasses.replace(state, config=OPTIONS)
+
+
+def test_given_a_node_that_cannot_start_when_reconciled_then_the_others_are_tended(
+    unit, pis, no_disk
+):
+    pi = unit(0)
+    state = broken(pi, pis, no_disk)
+
+    state = pi.go_on(state)
+
+    assert [one.name for one in instances.every(pis.api(0)) if one.running] == [SECOND]
+    assert state.unit_status.name == "waiting"
+    assert f"{FIRST}: " in state.unit_status.message
+    assert "Failed to mount the root disk" in state.unit_status.message
+
+
+def test_given_a_node_that_cannot_start_when_a_plan_wishes_then_it_fails_for_that(
+    unit, pis, no_disk
+):
+    pi = unit(0)
+    state = broken(pi, pis, no_disk, beside())
+
+    for _ in range(2):
+        state = pi.go_on(state)
+        pis.world.clock.advance(renewing.PATIENCE_S + 1)
+
+    assert "Failed to mount the root disk" in renewal.answer(pis.host(0)).failed
+
+
+def test_given_a_server_of_images_that_is_away_when_reconciled_then_nodes_are_tended(
+    unit, pis, monkeypatch
+):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    images.ensure_absent(pis.api(0), images.every(pis.api(0))[0].fingerprint)
+    options = {**OPTIONS, "node-image-server": "https://images.example", "nodes": 1}
+    monkeypatch.setattr(images, "fetch", no_route)
+
+    state = pi.go_on(dataclasses.replace(state, config=options))
+
+    assert [one.name for one in instances.every(pis.api(0))] == [FIRST]
+    assert "no route to images.example" in state.unit_status.message
+
+
+def no_route(*_, **__):
+    raise errors.LxdError("no route to images.example")
+
+
+def test_given_an_image_that_is_gone_when_looked_at_then_no_node_is_called_outdated(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    images.ensure_absent(pis.api(0), images.every(pis.api(0))[0].fingerprint)
+
+    state = pi.go_on(state)
+
+    assert "0/2 nodes joined" in state.unit_status.message
+    assert "outdated" not in state.unit_status.message
+
+
 def test_given_no_image_when_nodes_are_wanted_then_the_status_says_what_to_do(unit, pis):
     state = grow_pool(unit(0), pis, OPTIONS, image=False)
 
@@ -135,6 +214,16 @@ def test_given_fewer_nodes_wanted_when_reconciled_then_the_last_one_goes(unit, p
     pi.go_on(dataclasses.replace(state, config={**OPTIONS, "nodes": 1}))
 
     assert [one.name for one in instances.every(pis.api(0))] == [FIRST]
+
+
+def test_given_privileges_agreed_to_when_no_nodes_are_wanted_any_more_then_all_go(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+
+    state = pi.go_on(dataclasses.replace(state, config={**OPTIONS, "nodes": 0}))
+
+    assert instances.every(pis.api(0)) == ()
+    assert state.unit_status == testing.ActiveStatus("1/1 members online, 1 voter")
 
 
 def test_given_a_unit_that_stops_when_it_hosts_nodes_then_nothing_of_them_is_left(unit, pis):

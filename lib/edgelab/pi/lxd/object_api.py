@@ -47,7 +47,12 @@ def images(request: api.Request) -> api.Reply:
     key = f"images/{request.parts[1]}"
     if key not in objects:
         raise api.ApiError(404, "Image not found")
-    return api.Reply(objects.pop(key) if request.method == "DELETE" else objects[key])
+    if request.method != "DELETE":
+        return api.Reply(objects[key])
+    for name in [key for key in objects if key.startswith("aliases/")]:
+        if objects[name]["target"] == request.parts[1]:
+            del objects[name]  # An image goes with all that it is called.
+    return api.Reply(objects.pop(key))
 
 
 def _upload(request: api.Request) -> api.Reply:
