@@ -104,7 +104,9 @@ class Arrivals:
             return True
         if not self.reports.get(name, NodeReport()).joined:
             why = hosting.refusal(self._pool.unit, name, self._record)
-            self.waits.append(f"{name}: {why}" if why else f"{name} is joining")
+            going = hosting.is_going(name, self.known)
+            doing = "is being drained, and joins anew then" if going else "is joining"
+            self.waits.append(f"{name}: {why}" if why else f"{name} {doing}")
         return busy
 
     def _join_or_install(self, name: str) -> bool:

@@ -205,6 +205,9 @@ class EdgeLxdCharm(ops.CharmBase):
 
     def _on_stop(self, _: ops.StopEvent) -> None:
         """Leave the cluster in good order, or refuse to until that is possible."""
+        if self._sight.view is None and upkeep.wake(self._host):
+            # What is left behind here would serve on, and nobody would look after it any more.
+            self._sight.look_again()
         lxd, view = views.connect(self._host), self._sight.view
         if lxd is None or view is None:
             return

@@ -11,6 +11,7 @@ from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, Member,
 from edgecloud.lxd_member import renewal
 
 JOINED = "joined"
+LEAVING = "leaving"
 
 VERIFY_S = 300
 """How long a node may take to show up in the cluster after it joined."""
@@ -52,6 +53,12 @@ def is_settled(name: str, known: Mapping[str, Member], said: Mapping[str, NodeRe
     return bool(member and member.state == JOINED and report and report.joined)
 
 
+def is_going(name: str, known: Mapping[str, Member]) -> bool:
+    """Return whether the cluster is letting go of a node, which joins anew if it shall stay."""
+    member = known.get(name)
+    return member is not None and member.state == LEAVING
+
+
 def report(
     name: str,
     seen: Seen,
@@ -79,6 +86,8 @@ def report(
         version=seen.version or None,
     )
     member = known.get(name)
+    if is_going(name, known):
+        return said
     belongs = member is not None and member.state == JOINED
     if record.cluster is not None and seen.ca == record.cluster and (seen.ready or belongs):
         return dataclasses.replace(said, joined=True)

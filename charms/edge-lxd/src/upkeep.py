@@ -138,8 +138,7 @@ def laggards(reports: Mapping[str, lxd_cluster.MemberReport], unit: str) -> tupl
 
 def remove(host: machines.Host) -> None:
     """Leave nothing of the cluster on this machine, unless instances are still here."""
-    is_there = connect(host) is not None or host.exists(_DATABASE)
-    if not (is_there and _may_be_inhabited(host)):
+    if not (_is_there(host) and _may_be_inhabited(host)):
         lxd = connect(host)
         if lxd is not None:
             with contextlib.suppress(errors.LxdError):
@@ -150,8 +149,23 @@ def remove(host: machines.Host) -> None:
     host.remove(joining.MEMORY)
 
 
+def wake(host: machines.Host) -> bool:
+    """Have a daemon that hangs answer again, if there is one. Return whether it does."""
+    return _is_there(host) and _asked(host) is not None
+
+
+def _is_there(host: machines.Host) -> bool:
+    return connect(host) is not None or host.exists(_DATABASE)
+
+
 def _may_be_inhabited(host: machines.Host) -> bool:
-    """Return whether instances are here; without an answer, nothing is deleted that may be all.
+    """Return whether instances are here; without an answer, nothing is deleted that may be all."""
+    found = _asked(host)
+    return found is None or bool(found)
+
+
+def _asked(host: machines.Host) -> tuple[str, ...] | None:
+    """Return the instances that are here, or None if the daemon cannot be had to say.
 
     One that waits for the others' build, or was stopped, does not answer. One that has left its
     cluster starts anew, perhaps just when it is asked, and may hang at that: so it is reloaded,
@@ -167,7 +181,7 @@ def _may_be_inhabited(host: machines.Host) -> bool:
         if found is None and files.read(host, _NOTE).strip() == "reload":
             systemd.restart(host, _UNIT)
             found = _inhabitants(host)
-    return found is None or bool(found)
+    return found
 
 
 def _inhabitants(host: machines.Host) -> tuple[str, ...] | None:

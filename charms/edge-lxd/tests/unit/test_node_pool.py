@@ -256,6 +256,24 @@ def test_given_a_settled_pool_when_a_hook_runs_then_nothing_is_run_inside_and_no
     assert outcome == node_pool.Outcome(2, 2, outdated=())
 
 
+def test_given_a_node_on_its_way_out_when_it_shall_stay_after_all_then_it_joins_anew(site):
+    site.until_settled(2)
+    site.plane.holds.add(SECOND)
+    site.hook(1)
+    members = (dataclasses.replace(m, state="leaving") for m in site.plane.now.members)
+    site.plane.now = dataclasses.replace(site.plane.now, members=tuple(members))
+
+    outcome = site.pool_now().act(2)
+    said = {one.name: one.report for one in site.plane.said.hosted}
+    site.plane.now = dataclasses.replace(site.plane.now, members=())
+    site.plane.run(*KUBECTL, "delete", "node", SECOND)
+    site.until_settled(2)
+
+    assert f"{SECOND} is being drained, and joins anew then" in outcome.waits_for
+    assert said["2a"].joined is None
+    assert site.plane.workers() == [FIRST, SECOND]
+
+
 def test_given_a_join_when_looked_for_then_its_token_is_in_no_argument_and_no_file_of_the_host(
     site,
 ):

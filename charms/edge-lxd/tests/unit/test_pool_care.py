@@ -19,6 +19,7 @@ from edgecloud.interfaces import edge_component
 from edgecloud.interfaces.cluster_join import ClusterRecord, HostedNode, NodeReport
 from edgecloud.lxd import cluster, errors, images, instances, networks, profiles
 from edgecloud.lxd_member import renewal
+from edgelab.pi.lxd import daemon as lxd_snap
 
 OPTIONS = {"nodes": 2, "privileged-nodes": True, "node-memory": "1GiB", "node-cpu": 1}
 FIRST, SECOND = "edge-lxd-0-1a", "edge-lxd-0-2a"
@@ -235,6 +236,20 @@ def test_given_a_unit_that_stops_when_it_hosts_nodes_then_nothing_of_them_is_lef
     assert instances.every(pis.api(0)) == ()
     assert profiles.find(pis.api(0), "edge-lxd-nodes") is None
     assert pis.host(0).glob("/var/lib/edge-lxd/joins*") == []
+
+
+def test_given_a_daemon_that_hangs_when_a_unit_stops_then_nothing_of_its_nodes_is_left(unit, pis):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    pis.world.machines["0"].lxd.hung = True
+    lxd_snap.sync(pis.world)
+
+    pi.dispatch(pi.ctx.on.stop(), state)
+    left = instances.every(pis.api(0))
+    pi.dispatch(pi.ctx.on.remove(), state)
+
+    assert left == ()
+    assert "lxd" not in pis.world.machines["0"].snaps
 
 
 def test_given_somebodys_instance_when_the_last_unit_stops_then_its_nodes_run_on(unit, pis):
