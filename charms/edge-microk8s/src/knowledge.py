@@ -144,6 +144,24 @@ class Knowledge:
         memory_kb = preflight.memory_kb(self.host)
         return footprint.problem(config.profile, self.role, memory_kb)
 
+    @functools.cached_property
+    def moved(self) -> str:
+        """What was changed by which the others know this machine, and how it is put right."""
+        if not self.is_installed or not self.is_joined:
+            return ""
+        former = cluster_join.by_unit(self.record.members)[self.unit].node
+        if former not in ("", self.node):
+            return (
+                f"this machine was called {former} when it joined, and is {self.node} now: run"
+                f" 'hostnamectl hostname {former}' on it and reboot it"
+            )
+        former = microk8s.lost_address(self.host, self.address) if self.is_control_plane else ""
+        return former and (
+            f"this machine was {former} when it joined, and the datastore finds its members by"
+            f" address: give it {former} back, for good (a reservation in DHCP, or netplan), and"
+            " reboot it"
+        )
+
     def domain(self, config: node_config.NodeConfig) -> node_args.Domain:
         """Return what fails together with this node."""
         return node_args.domain(config.failure_domain, zone=self.juju.zone, hostname=self.node)
@@ -219,7 +237,7 @@ class Knowledge:
 
     def forget_node(self) -> None:
         """Look at this node anew: it was installed, or joined or left a cluster."""
-        self._forget("birth", "role", "is_installed", "joiner", "record")
+        self._forget("birth", "role", "is_installed", "joiner", "record", "moved")
 
     def _forget(self, *names: str) -> None:
         for name in names:

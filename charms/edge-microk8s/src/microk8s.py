@@ -21,6 +21,7 @@ SNAP = "microk8s"
 MICROK8S = "/snap/bin/microk8s"
 DQLITE = "/snap/microk8s/current/bin/dqlite"
 CURL = "/usr/bin/curl"
+HOSTNAME = "/usr/bin/hostname"
 
 _SILENCE = (6, 7, 28)
 """What curl exits with where nobody listens: no such host, refused, timed out."""
@@ -44,6 +45,7 @@ ADMIN = f"{CREDENTIALS}/client.config"
 KUBELET = f"{CREDENTIALS}/kubelet.config"
 
 AGENT_PORT = 25000
+LOOPBACK = "127.0.0.1"
 MINTED = f"{STATE}/minted.json"
 LENT = f"{STATE}/lent.json"
 _JOINING = f"{LOCKS}/join-in-progress"
@@ -205,6 +207,27 @@ def authority(host: host.Host) -> str | None:
     texts = (files.read(host, f"{CERTS}/{name}") for name in names)
     text = next((text for text in texts if text.strip()), None)
     return digest_of(text) if text else None
+
+
+def lost_address(host: host.Host, now: str) -> str:
+    """Return where the datastore looks for this node, if the machine has that address no more.
+
+    Empty if it does, for a worker, and for a node that nobody joined yet: it knows itself only.
+
+    Args:
+        host: this machine.
+        now: the address that it is said to have; only if that is another one, it is asked.
+    """
+    text = files.read(host, f"{BACKEND}/info.yaml")
+    found = re.search(r"^Address: (\S+):[0-9]+$", text, re.MULTILINE)
+    own = found.group(1).strip("[]") if found else ""
+    if own in ("", LOOPBACK, now):
+        return ""
+    try:
+        here = host.run((HOSTNAME, "-I"), timeout_s=_QUERY_S).stdout.split()
+    except failures.FAILURES:
+        return ""
+    return "" if own in here else own
 
 
 def members(host: host.Host) -> tuple[Member, ...]:

@@ -35,6 +35,7 @@ class OwnNode:
         if (
             config is not None
             and not self._known.blockers
+            and not self._known.moved
             and self._attempt(self._install, config)
         ):
             self._attempt(self._accept, config)

@@ -61,7 +61,8 @@ class Reconciliation:
             self._attempt(self.site.retire)
         if known.is_control_plane and known.is_joined and known.is_installed:
             self._attempt(self.site.offer_ways_back)
-        if known.config is not None and known.is_joined and not known.blockers:
+        fit = not known.blockers and not known.moved
+        if known.config is not None and known.is_joined and fit:
             self._attempt(self._node.look_after, known.config)
 
     # --- what comes after --------------------------------------------------------------------
@@ -126,7 +127,7 @@ class Reconciliation:
         return node_status.Facts(
             unit=known.unit,
             role=known.role,
-            blockers=(*known.blockers, *unfit, *missing),
+            blockers=(*known.blockers, *filter(None, [known.moved]), *unfit, *missing),
             installed=installed,
             troubles=tuple(self._attempts.troubles),
             node=known.node,

@@ -16,13 +16,14 @@ if typing.TYPE_CHECKING:
 
 _VOTERS, _STANDBYS = 3, 3
 PORT = 19001
+_LOOPBACK = "127.0.0.1"
 
 
 class NoLeader(Exception):  # noqa: N818 - the tool's own words are "no available dqlite leader"
     """No member can be reached that leads a majority."""
 
 
-def found(machine: machines.Machine, address: str = "127.0.0.1") -> Cluster:
+def found(machine: machines.Machine, address: str = _LOOPBACK) -> Cluster:
     """Begin a cluster of one on this machine."""
     world = machine.world
     cluster = Cluster(id=world.random_hex("cluster", 16))
@@ -60,10 +61,12 @@ def own_member(machine: machines.Machine) -> Member | None:
 
 
 def answers(world: worlds.World, cluster: Cluster, member: Member) -> machines.Machine | None:
-    """Return the machine of a member that runs and still holds this member's data."""
+    """Return the machine of a member that runs, holds this member's data, and has its address."""
     machine = world.machines.get(member.machine)
     if machine is None or machine.node is None or not services.is_active(machine, "k8s-dqlite"):
         return None
+    if member.ip not in (_LOOPBACK, *machine.addresses()):
+        return None  # It cannot listen where the others look for it.
     node = machine.node
     return machine if (node.cluster, node.member) == (cluster.id, member.id) else None
 
@@ -81,10 +84,9 @@ def leader(world: worlds.World, cluster: Cluster) -> Member | None:
 
 def leader_seen_by(machine: machines.Machine) -> Member:
     """Return the leader, as seen from this machine. Raises :class:`NoLeader`."""
-    cluster = cluster_of(machine)
-    if own_member(machine) is None or not services.is_active(machine, "k8s-dqlite"):
+    cluster, own = cluster_of(machine), own_member(machine)
+    if cluster is None or own is None or answers(machine.world, cluster, own) is None:
         raise NoLeader
-    assert cluster is not None
     found = leader(machine.world, cluster)
     at = None if found is None else answers(machine.world, cluster, found)
     if found is None or at is None or not _connects(machine.world, machine, at):
@@ -278,7 +280,7 @@ def forget_lone(world: worlds.World, identifier: str) -> None:
 def revive(machine: machines.Machine, identifier: str, number: int) -> Cluster:
     """Return a cluster of one that lives again, because its old data came back."""
     cluster = Cluster(id=identifier, leader=number)
-    cluster.members.append(Member(number, f"127.0.0.1:{PORT}", VOTER, machine.id))
+    cluster.members.append(Member(number, f"{_LOOPBACK}:{PORT}", VOTER, machine.id))
     machine.world.clusters[identifier] = cluster
     return cluster
 

@@ -88,6 +88,17 @@ def test_given_one_of_three_dead_when_asked_then_the_api_answers(trio):
     assert trio.kubectl(1, "get", "nodes").returncode == 0
 
 
+def test_given_a_member_with_another_address_when_asked_then_it_is_away_until_it_has_its_own(trio):
+    own, trio.machine(0).address = trio.machine(0).address, "10.20.0.99"
+    trio.wait(60)
+
+    assert trio.kubectl(0, "get", "nodes").returncode == 1
+    assert trio.kubectl(1, "get", "nodes").returncode == 0
+    trio.machine(0).address = own
+    trio.wait(60)
+    assert trio.kubectl(0, "get", "nodes").returncode == 0
+
+
 def test_given_two_of_three_dead_when_asked_then_the_api_times_out(trio):
     trio.machine(1).power_off()
     trio.machine(2).power_off()

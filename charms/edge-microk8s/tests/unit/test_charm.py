@@ -430,6 +430,79 @@ def test_given_nothing_to_do_when_dispatched_then_it_costs_one_kubectl_and_write
     assert out.relations == {peers}
 
 
+ELSEWHERE = (
+    "blocked: this machine was 10.20.0.12 when it joined, and the datastore finds its members by"
+    " address: give it 10.20.0.12 back, for good (a reservation in DHCP, or netplan), and reboot"
+    " it"
+)
+
+
+def test_given_another_address_when_looked_at_then_it_says_which_it_needs_until_it_has_it(
+    trio, unit, cluster
+):
+    peers = cluster_peers({0: (), 2: ()}, record=cluster(0, 1, 2))
+    trio.world.machines["1"].address = "10.20.0.99"
+    trio.settle()
+
+    lost = unit(1).update(peers)
+
+    assert status(lost) == ELSEWHERE
+    assert said(lost).address is None  # Nobody is told of an address that is wrong.
+    trio.world.machines["1"].address = "10.20.0.12"
+    trio.settle()
+    assert status(settled(unit(1), peers)) == "active: node ready"
+
+
+def test_given_another_address_beside_its_own_when_looked_at_then_all_is_well(trio, unit, cluster):
+    machine = trio.world.machines["1"]
+    machine.address, machine.extra_addresses = "10.20.0.99", ["10.20.0.12"]
+    trio.settle()
+
+    out = settled(unit(1), cluster_peers({0: (), 2: ()}, record=cluster(0, 1, 2)))
+
+    assert status(out) == "active: node ready"
+
+
+def test_given_a_node_that_nobody_joined_when_it_has_another_address_then_all_is_well(
+    single, unit, cluster
+):
+    peers = cluster_peers(record=cluster(0))
+    single.world.machines["0"].address = "10.20.0.99"
+    single.settle()
+
+    out = settled(unit(0), peers, leader=True)
+
+    assert status(out).startswith("active: 1/1 nodes ready, 1 voter")
+
+
+def test_given_a_worker_with_another_address_when_looked_at_then_all_is_well(
+    with_worker, unit, member
+):
+    record = ClusterRecord(
+        cluster=microk8s.authority(with_worker.host(0)),
+        members=(member(0), member(1, role="worker")),
+        endpoints=("10.20.0.11:16443",),
+    )
+    with_worker.world.machines["1"].address = "10.20.0.99"
+    with_worker.settle()
+
+    out = settled(unit(1), cluster_control_plane(record=record), config={"role": "worker"})
+
+    assert status(out) == "active: node ready"
+
+
+def test_given_another_host_name_when_looked_at_then_it_says_which_it_needs(trio, unit, cluster):
+    trio.host(1).write("/etc/hostname", "kitchen\n")
+
+    out = unit(1).update(cluster_peers({0: (), 2: ()}, record=cluster(0, 1, 2)))
+
+    assert status(out) == (
+        "blocked: this machine was called pi-1 when it joined, and is kitchen now: run"
+        " 'hostnamectl hostname pi-1' on it and reboot it"
+    )
+    assert said(out).node is None
+
+
 def test_given_a_charm_beside_it_when_joined_then_it_is_told_what_runs_here(single, unit, cluster):
     beside = testing.SubordinateRelation("component", remote_app_name="edge-node")
 
