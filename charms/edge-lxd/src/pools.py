@@ -26,6 +26,10 @@ class PoolError(failures.WorkloadError):
     """The pool cannot be had; says what is missing."""
 
 
+class KindError(PoolError):
+    """The options ask for what cannot be beside the nodes that there are."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What was done."""
@@ -81,7 +85,8 @@ class Pool:
             plan: the nodes that there should be.
             may_start: whether they shall run; not while this machine is evacuated.
         """
-        self._check_kinds()
+        if plan.nodes:
+            self._check_kinds()
         drift = self.ensure_profile() if plan.nodes else ()
         tried = {node.name: self._try(node, may_start=may_start) for node in plan.nodes}
         changed = tuple(name for name, done in tried.items() if done is True)
@@ -115,11 +120,11 @@ class Pool:
         return tuple(name for name in names if delete(self.client, name))
 
     def _check_kinds(self) -> None:
-        """Raise PoolError if nodes of another kind are there: they cannot share a profile."""
+        """Raise KindError if nodes of another kind are there: they cannot share a profile."""
         present = survey(self.client, self.unit)
         others = [one.name for one in present if one.kind != self.shape.kind]
         if others:
-            raise PoolError(f"node-type: {', '.join(others)} are of another, set nodes=0 first")
+            raise KindError(f"node-type: {', '.join(others)} are of another, set nodes=0 first")
 
     def _make(self, node: pool_plan.Node) -> bool:
         if not images.alias(self.client, self.image):

@@ -12,6 +12,7 @@ import host_tuning
 import joining
 import lxd_status
 import metrics
+import pools
 import site_network
 from edgecloud import host as machines
 from edgecloud.host import failures, files, snap, systemd
@@ -40,6 +41,7 @@ UNFIT = (
     NotEmptyError,
     cluster_setup.SetupError,
     disks.NoDiskError,
+    pools.KindError,
     site_network.NoNetworkError,
 )
 """What only an operator can mend."""

@@ -270,8 +270,23 @@ def test_given_a_pool_of_containers_when_vms_are_wanted_then_it_is_refused(unit,
 
     state = pi.go_on(dataclasses.replace(state, config={**OPTIONS, "node-type": "vm"}))
 
+    assert state.unit_status.name == "blocked"
     assert f"{FIRST}, {SECOND} are of another, set nodes=0 first" in state.unit_status.message
     assert profiles.find(pis.api(0), "edge-lxd-nodes").config == before
+
+
+def test_given_a_pool_of_containers_when_vms_are_to_follow_then_none_are_left_in_between(
+    unit, pis
+):
+    pi = unit(0)
+    state = grow_pool(pi, pis, OPTIONS)
+    options = {**OPTIONS, "node-type": "vm"}
+    state = pi.go_on(dataclasses.replace(state, config=options))
+
+    state = pi.go_on(dataclasses.replace(state, config={**options, "nodes": 0}))
+
+    assert instances.every(pis.api(0)) == ()
+    assert state.unit_status.name == "active"
 
 
 def test_given_a_node_when_it_shall_be_replaced_then_the_new_name_is_told(unit, pis):
