@@ -99,7 +99,7 @@ class Process:
             self._rewritten(word.replace("%d", str(lent)).replace("%S", str(self.state)))
             for word in self.daemon.command
         ]
-        environment = dict(os.environ)
+        environment = {**os.environ, **self.daemon.environment}
         if self.daemon.environment_file:
             lines = pathlib.Path(self.daemon.environment_file).read_text().splitlines()
             environment.update(line.split("=", 1) for line in lines)

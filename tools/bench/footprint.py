@@ -173,7 +173,8 @@ def _collector(url: str) -> daemons.Daemon:
 def words(daemon: daemons.Daemon, folder: pathlib.Path, scrape: pathlib.Path) -> list[str]:
     """Return the command of a daemon that keeps its files in a folder."""
     found = [word.replace("%d/scrape.yml", str(scrape)) for word in daemon.command]
-    return [word.replace("%S", str(folder)) for word in found]
+    variables = [f"{name}={value}" for name, value in daemon.environment.items()]
+    return ["/usr/bin/env", *variables, *(word.replace("%S", str(folder)) for word in found)]
 
 
 class _Here(hosts.LocalHost):

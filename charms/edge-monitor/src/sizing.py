@@ -18,6 +18,10 @@ CACHE_BYTES_PER_SERIES = 2048
 SMALLEST_CACHE_MB = 64
 STORE_MB = 48
 STORE_BYTES_PER_SERIES = 2048
+HEAP_MB = 20
+HEAP_BYTES_PER_SERIES = 1024
+"""What the store's own garbage collector is told to keep to, softly. All pages come in the same
+second, of which there would be much garbage; by itself it tidies up later than a Pi bears."""
 HELPERS_MB = 110
 """vmalert, Alertmanager, vmauth and the node exporter together."""
 EVALUATOR_MB = 24
@@ -77,6 +81,8 @@ class Size:
     cache_mb: int
     store_mb: int
     """At most; the store is ended above it."""
+    heap_mb: int
+    """From here on it tidies up more often."""
     flush_s: int
     disk_mb: int
     write_gb_per_day: float
@@ -101,6 +107,7 @@ def fit(machine: Machine, wish: Wish, *, waits: bool) -> tuple[Size, list[str]]:
         cache_mb=cache,
         # Twice the mean: merges and wide queries have peaks.
         store_mb=2 * store,
+        heap_mb=HEAP_MB + _mb(wish.series * HEAP_BYTES_PER_SERIES),
         flush_s=wish.flush_s,
         disk_mb=disk,
         write_gb_per_day=round(_written(wish), 2),

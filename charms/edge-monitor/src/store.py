@@ -92,6 +92,8 @@ def daemon(
             *(f"-{key}={value}" for key, value in wanted.items() if value and key in known),
         ),
         secrets={**(secrets or {}), **({SCRAPE: scrape_file} if scrape_file else {})},
+        # One core is plenty, leaves the others to what the site is for, and needs fewer buffers.
+        environment={"GOMAXPROCS": "1", "GOMEMLIMIT": f"{size.heap_mb}MiB"},
         environment_file=KEYS,
         memory_mb=size.store_mb,
         # What lies in memory goes to the disk first.

@@ -31,6 +31,8 @@ class Daemon:
     """Words that may hold :data:`CREDENTIALS` and :data:`STATE`. Never a secret."""
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files that only root may read: name of the credential → path."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that everybody may see."""
     environment_file: str = ""
     """Root-only file of variables."""
     after: tuple[str, ...] = ()
@@ -66,6 +68,7 @@ def unit(daemon: Daemon, fingerprint: str = "") -> str:
         "Restart=always",
         "RestartSec=30s",
         f"TimeoutStopSec={daemon.stop_s}s",
+        *(f"Environment={name}={value}" for name, value in sorted(daemon.environment.items())),
         *([f"Environment=EDGE_FILES={fingerprint}"] if fingerprint else []),
         *([f"EnvironmentFile={daemon.environment_file}"] if daemon.environment_file else []),
         *(f"LoadCredential={name}:{path}" for name, path in sorted(daemon.secrets.items())),

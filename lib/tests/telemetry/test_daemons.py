@@ -1,3 +1,5 @@
+import dataclasses
+
 from edgecloud.telemetry import daemons
 
 STORE = daemons.Daemon(
@@ -23,6 +25,17 @@ def test_given_secrets_when_written_then_only_their_paths_are_in_the_unit():
     assert [line for line in lines(STORE) if "Credential" in line] == [
         "LoadCredential=another:/etc/other",
         "LoadCredential=file:/etc/secret",
+    ]
+
+
+def test_given_variables_when_written_then_the_unit_sets_them_and_reads_the_others_from_a_file():
+    daemon = dataclasses.replace(STORE, environment={"B": "2", "A": "1"}, environment_file="/etc/x")
+
+    assert [line for line in lines(daemon, "0123") if line.startswith("Environment")] == [
+        "Environment=A=1",
+        "Environment=B=2",
+        "Environment=EDGE_FILES=0123",
+        "EnvironmentFile=/etc/x",
     ]
 
 

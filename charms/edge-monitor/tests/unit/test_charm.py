@@ -79,6 +79,12 @@ def test_given_a_store_that_can_wait_when_installed_then_it_writes_as_seldom_as_
     assert "-inmemoryDataFlushInterval=120s" in monitor.command(STORE)
 
 
+def test_given_a_store_when_installed_then_it_keeps_to_one_core_and_a_share_of_the_memory(monitor):
+    assert {"Environment=GOMAXPROCS=1", "Environment=GOMEMLIMIT=50MiB"} <= {
+        *monitor.unit(STORE).splitlines()
+    }
+
+
 def test_given_an_older_store_when_installed_then_it_is_told_nothing_that_it_does_not_know(
     monitor,
 ):

@@ -17,7 +17,12 @@ def test_given_a_pi_and_the_defaults_when_fitted_then_nothing_stands_against_it(
 
     assert problems == []
     assert size == sizing.Size(
-        cache_mb=64, store_mb=214, flush_s=300, disk_mb=1521, write_gb_per_day=0.26
+        cache_mb=64,
+        store_mb=214,
+        heap_mb=50,
+        flush_s=300,
+        disk_mb=1521,
+        write_gb_per_day=0.26,
     )
 
 
