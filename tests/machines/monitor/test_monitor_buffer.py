@@ -1,5 +1,6 @@
 """The uplink is cut, and the collector dies in the middle: every scrape is counted."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -20,6 +21,10 @@ after it failed, so this end is far from each of them."""
 IN_MEMORY = 8
 """Seconds for which vmagent holds samples in memory before they are in its queue. At one scrape a
 minute, that is one scrape; here, eight."""
+
+
+WHOLE = ("plain", "terminated")
+"""Those that lose nothing."""
 
 
 @dataclasses.dataclass
@@ -164,6 +169,9 @@ def outage(make_case, progress):
     for name, case in cases.items():
         wait(functools.partial(case.has_caught_up, served[name]), timeout_s=40)
     time.sleep(2)  # VictoriaMetrics shows what it took a second ago.
+    # A newer vmagent may hold one block more until its next try, half a minute after the cut.
+    with contextlib.suppress(AssertionError):
+        wait(lambda: not any(cases[name].lost(served[name]) for name in WHOLE), timeout_s=40)
     for name, case in cases.items():
         case.missing = case.lost(served[name])
         case.served = served[name]
@@ -173,7 +181,7 @@ def outage(make_case, progress):
     return cases
 
 
-@pytest.mark.parametrize("name", ["plain", "terminated"])
+@pytest.mark.parametrize("name", WHOLE)
 def test_given_a_cut_uplink_when_it_is_back_then_no_scrape_is_lost_even_over_a_restart(
     outage, name
 ):
