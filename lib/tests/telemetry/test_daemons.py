@@ -29,7 +29,9 @@ def test_given_secrets_when_written_then_only_their_paths_are_in_the_unit():
 
 
 def test_given_variables_when_written_then_the_unit_sets_them_and_reads_the_others_from_a_file():
-    daemon = dataclasses.replace(STORE, environment={"B": "2", "A": "1"}, environment_file="/etc/x")
+    daemon = dataclasses.replace(
+        STORE, environment={"B": "2", "A": "1"}, environment_file="/etc/x"
+    )
 
     assert [line for line in lines(daemon, "0123") if line.startswith("Environment")] == [
         "Environment=A=1",

@@ -4,7 +4,6 @@ import io
 import secrets
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -253,15 +252,12 @@ def test_given_stream_when_things_happen_then_all_are_heard_in_order(lxd):
 
 
 def test_given_operation_too_slow_when_waited_for_then_it_runs_on_and_can_be_found(lxd, instance):
-    started = time.monotonic()
-
     with pytest.raises(errors.UnfinishedError) as caught:
-        guest.run(lxd, instance, ["sleep", "3"], timeout_s=1)
+        guest.run(lxd, instance, ["sleep", "8"], timeout_s=1)
 
-    assert time.monotonic() - started < 2
     running = operations.find(lxd, caught.value.operation)
     assert not running.ended
-    assert operations.wait(lxd, running, timeout_s=10).ended
+    assert operations.wait(lxd, running, timeout_s=60).ended
 
 
 def test_given_operation_forgotten_when_waited_for_then_it_is_lost(lxd, instance):
