@@ -16,7 +16,7 @@ import gates
 import site_options
 import site_status
 from edgecloud.host import failures
-from edgecloud.rollout import audit, intent, inventory, ledger, outlook, plan, progress
+from edgecloud.rollout import audit, intent, inventory, ledger, messages, outlook, plan, progress
 from edgecloud.twin import rehearsal, saved, text
 
 Results = dict[str, str]
@@ -213,7 +213,10 @@ def _approve(context: Context) -> Outcome:
 
 def _retry(context: Context) -> Outcome:
     name = str(context.params["node"])
-    return _changed(context, intent.retry(context.rollout, name), f"{name} is tried once more")
+    report = context.facts.sight.reports.get(name)
+    is_quarantined = report is not None and report.status is messages.Status.QUARANTINED
+    asked = intent.retry(context.rollout, name, is_quarantined=is_quarantined)
+    return _changed(context, asked, f"{name} is tried once more")
 
 
 def _release_node(context: Context) -> Outcome:

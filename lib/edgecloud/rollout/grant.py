@@ -66,15 +66,17 @@ def _own_blockers(account: Account, name: str, step: route.Step, *, back: bool) 
     if report.vetoed:
         found.append("vetoed on the node")
     if not back and (report.status is not Status.WAITING or report.seen < entry.stamp):
-        found.append(
-            f"it is {report.status.value}" + (f": {report.reason}" if report.reason else "")
-        )
+        why = f": {report.reason}" if report.reason else ""
+        is_lost = report.status is Status.QUARANTINED
+        remedy = "; mend it, then retry it" if is_lost else ""
+        found.append(f"it is {report.status.value}{remedy}{why}")
     if not back and (not report.ready or name in account.site.sight.unready):
         found.append("it is not ready")
     if account.now < entry.expires:
         same = messages.Verb.ROLL_BACK if back else messages.Verb.GRANT
         if entry.verb is same:
-            found.append("its last grant is not over")
+            why = f", as it said: {report.reason}" if report.reason else ""
+            found.append(f"its last grant is not over{why}")
     needed_s = route.duration_s(account.accepted, account.site.rollout.members[name], step.kind)
     if account.window_s < needed_s:
         found.append(f"needs {needed_s} s of a window with {account.window_s} s left")

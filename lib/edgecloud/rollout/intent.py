@@ -162,13 +162,20 @@ def approve(rollout: Rollout, digest: str, step: int, wave: int) -> Rollout:
     return replace(rollout, approved=tuple(sorted({*rollout.approved, (step, wave)})))
 
 
-def retry(rollout: Rollout, name: str) -> Rollout:
-    """Try a node once more, even with an artefact that failed on it."""
+def retry(rollout: Rollout, name: str, *, is_quarantined: bool = False) -> Rollout:
+    """Try a node once more, even with an artefact that failed on it.
+
+    Args:
+        rollout: as it is.
+        name: of the node.
+        is_quarantined: whether it is out of use, since this plan or one before it.
+    """
     entry = _entry(rollout, name)
     if rollout.phase not in (Phase.ACTIVE, Phase.COMPLETED_WITH_DEBT):
         raise IntentError(f"the rollout is {rollout.phase.value}; start a plan for it")
     is_late = progress.is_owed(rollout, entry) and entry.step < rollout.step
-    if not (entry.failed or entry.skipped or is_late):
+    is_lost = is_quarantined and progress.is_owed(rollout, entry)
+    if not (entry.failed or entry.skipped or is_late or is_lost):
         raise IntentError(f"{name} has not failed")
     asked = replace(rollout, serial=rollout.serial + 1)
     again = replace(

@@ -62,6 +62,9 @@ def _prepare(node: Node, event: state.Ordered) -> Node:
     problem = refusal(node, event.work, event.now)
     if problem:
         return replace(seen, reason=f"refused: {problem}")
+    if node.state is State.QUARANTINED and order.token:
+        # Its own work knows what has to be set free; then the order is read again.
+        return moves.uncordon(node, State.IDLE)
     return _take_up(seen, event.work, order)
 
 
@@ -84,8 +87,8 @@ def _take_up(node: Node, work: route.Work, order: messages.Order) -> Node:
         reason="",
         generations=tuple(known.items())[-REMEMBERED_PLANS:],
     )
-    if node.state is State.QUARANTINED:
-        return replace(fresh, work=node.work, target=node.target, reason="still quarantined")
+    if node.state is State.QUARANTINED:  # Only an operator knows that it was mended.
+        return replace(fresh, work=node.work, target=node.target, reason=node.reason)
     if is_burnt(fresh) and not order.token:
         return replace(fresh, state=State.FAILED_SAFE, reason="it failed here before")
     return replace(_unburnt(fresh) if order.token else fresh, state=State.PREFLIGHT)

@@ -103,6 +103,28 @@ def test_given_no_way_back_when_it_fails_then_it_is_quarantined_under_a_taint():
     assert (world.report(box).status, box.cordon) == (messages.Status.QUARANTINED, "")
 
 
+@pytest.mark.parametrize("token", [0, 1])
+def test_given_a_node_that_an_earlier_plan_lost_when_another_comes_then_it_waits_for_a_retry(
+    token,
+):
+    box = finish(outcome(run_to(begin(rollback="none"), State.VALIDATING), "fails (failed)"))
+    lost, other = box.node, route.work(SNAP, "kubernetes/1.35", 0, sites.workers("b")[0])
+    other = replace(other, digest="e" * 64, plan_id="p2", target="repaired")
+    order = messages.Order((1, 9), messages.Verb.PREPARE, other.digest, other.part, token=token)
+
+    told = world.order(box, order, other, 0)
+    again = world.order(finish(told), order, other, 0)
+
+    if not token:
+        assert (told.node.state, told.node.reason) == (State.QUARANTINED, lost.reason)
+        assert (told.node.isolated, told.node.work, again) == (True, lost.work, told)
+        return
+    found = finish(again)
+    assert (told.node.state, told.node.work) == (State.UNCORDONING, lost.work)
+    assert (found.node.state, found.node.work.plan_id) == (State.WAITING, "p2")
+    assert not found.node.isolated
+
+
 @pytest.mark.parametrize(
     ("policy", "times", "ends"),
     [

@@ -101,6 +101,19 @@ def test_given_a_wave_that_asks_when_approved_then_it_goes():
     assert scene.decide().granted == ("a",)
 
 
+def test_given_a_grant_that_a_node_refused_when_decided_then_it_waits_and_its_words_say_why():
+    scene = Scene()
+    (name,) = scene.all_wait().granted
+    scene.say(name, Status.WAITING, reason="refused: busy: apt")
+
+    held = scene.decide(60)
+    again = scene.decide(scene.accepted.limits.grant_s)
+
+    why = "its last grant is not over, as it said: refused: busy: apt"
+    assert held.waiting[name] == (why,)
+    assert again.granted == (name,)
+
+
 def test_given_a_pause_when_a_grant_is_unread_then_it_is_taken_back():
     scene = Scene()
     scene.all_wait()
@@ -183,6 +196,24 @@ def test_given_a_node_that_failed_when_retried_then_its_old_report_fails_it_no_m
     entry = scene.rollout.entries["a"]
     assert (entry.failed, entry.verb, entry.token) == (False, Verb.PREPARE, 1)
     assert not scene.decide().rollout.entries["a"].failed
+
+
+def test_given_a_node_that_an_earlier_plan_lost_when_retried_then_it_gets_its_order_again():
+    scene = Scene(limits={"max-unavailable": 3, "unhealthy-percent": 100})
+    scene.all_wait()
+    lost = messages.Report(Status.QUARANTINED, "another", seen=(1, 9), reason="runs x, not y")
+    scene.sight = replace(scene.sight, reports={**scene.sight.reports, "b": lost})
+    scene.rollout = replace(scene.rollout, wave=1)
+    held = scene.decide().waiting["b"]
+
+    with pytest.raises(intent.IntentError, match="b has not failed"):
+        intent.retry(scene.rollout, "b")
+    scene.rollout = intent.retry(scene.rollout, "b", is_quarantined=True)
+    scene.decide()
+
+    entry = scene.rollout.entries["b"]
+    assert "it is quarantined; mend it, then retry it: runs x, not y" in held
+    assert (entry.verb, entry.token) == (Verb.PREPARE, 1)
 
 
 def test_given_a_late_worker_when_the_control_planes_are_done_then_it_does_not_wait_for_them():

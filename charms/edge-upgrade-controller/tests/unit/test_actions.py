@@ -8,6 +8,7 @@ from ops import testing
 
 from edgecloud.interfaces.node_upgrade import Blocked, BudgetView
 from edgecloud.rollout import ledger, plan
+from edgecloud.rollout.state import State
 from edgecloud.twin import rehearsal, saved
 
 Phase = ledger.Phase
@@ -403,6 +404,28 @@ def test_given_a_failed_node_when_tried_again_then_it_goes_through(site):
     site.act("retry", node="pi-1")
 
     assert site.rounds().versions() == {"1.35.1"}
+
+
+def test_given_a_node_that_a_plan_lost_when_the_next_one_runs_then_it_is_retried_and_comes_along(
+    site,
+):
+    for actor in site.actors.values():
+        actor.broken = True
+    site.start(rollback={"kind": "none"})
+    held = site.rounds().rollout.phase
+    (name,) = [n for n, actor in site.actors.items() if actor.node.state is State.QUARANTINED]
+    for actor in site.actors.values():
+        actor.broken = False
+
+    site.start(generation=2)
+    site.rounds()
+    waiting = site.act("status", node=name)["status"]
+    site.act("retry", node=name)
+
+    assert held is Phase.HELD
+    assert "waits: it is quarantined; mend it, then retry it: kubelet is not well" in waiting
+    assert site.rounds().versions() == {"1.35.1"}
+    assert site.rollout.phase is Phase.COMPLETED
 
 
 def test_given_a_healthy_node_when_tried_again_then_it_is_refused(site):
