@@ -19,7 +19,8 @@ import microk8s
 from edgecloud import host as hosts
 from edgecloud.host import failures, files
 
-FOLDER = "/var/backups/edge-microk8s"
+FOLDER = "/var/backups/edge-microk8s/quorum"
+"""Apart from backups: what is here cannot be restored as one."""
 HANDOVER = f"{FOLDER}/quorum-handover.tar.gz"
 STATE = f"{microk8s.STATE}/recovery.json"
 TAR = "/usr/bin/tar"

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import strategies
 
+import backup
 import join_tokens
 import microk8s
 import quorum
@@ -179,6 +180,7 @@ def test_given_the_step_stop_when_taken_then_the_data_is_saved_for_root_alone(su
     with tarfile.open(survivor.path(saved)) as content:
         assert "./cluster.yaml" in content.getnames()
     assert survivor.path(saved).stat().st_mode & 0o777 == 0o600
+    assert backup.listing(survivor, datastore="sd")["count"] == "0"
 
 
 def test_given_a_full_disk_when_stop_fails_then_no_later_step_is_taken(survivor):
