@@ -77,3 +77,28 @@ def test_given_a_site_upgraded_past_its_channel_when_a_pi_is_added_then_only_a_f
     assert set(before.values()) == {"active"}
     assert "Kubernetes 1.35.2 does not go with the cluster's 1.36" in refused
     assert len(site.nodes()) == 4
+
+
+@pytest.mark.parametrize("seed", range(2), ids="seed-{}".format)
+def test_given_a_controller_that_sleeps_when_a_pi_dies_then_the_status_says_so_and_how_to_wake_it(
+    make_site, seed
+):
+    site = make_site(seed=seed)
+    site.settle()
+    leader = site.leader()
+    dead = next(unit for name, unit in sorted(site.units.items()) if name != leader)
+    node = site.world.machines[dead.machine].hostname
+    site.cluster().wedged = True
+
+    site.power_off(dead.machine)
+    site.advance(1200)
+    said, believed = site.units[leader].status.message, dict(site.nodes())
+    done = site.run(leader, "restart-kubelite")
+    site.advance(900)
+
+    assert believed[node]
+    assert said.startswith(f"2/3 nodes ready, 2 voters; {node} is silent but Kubernetes holds it")
+    assert done.status == "completed", done.message
+    assert not site.nodes()[node]
+    assert site.units[leader].status.message.startswith("2/3 nodes ready, 2 voters")
+    assert "restart-kubelite" not in site.units[leader].status.message

@@ -153,6 +153,28 @@ def _remove_stale_node(context: Context) -> Results:
     return {"result": f"removed {what}"}
 
 
+def _restart_kubelite(context: Context) -> Results:
+    """Restart what may hold a wrong belief of a node, on this machine only."""
+    _need_microk8s(context)
+    reason = "" if context.params["force"] else _reason_not_to_restart(context)
+    if reason:
+        raise ActionError(f"{reason}: mend that first, or give force=true")
+    microk8s.restart(context.host, ["kubelite"])
+    result = "kubelite restarted; wait a minute before the next unit, its API is away until then"
+    return {"node": context.node, "result": result}
+
+
+def _reason_not_to_restart(context: Context) -> str:
+    """Return who is away already, but for those because of whom one restarts."""
+    try:
+        view = cluster_view.look(context.host)
+    except (kubectl.KubectlError, microk8s.MicroK8sError) as e:
+        return f"the cluster does not answer ({e})"
+    expected = {context.node, *view.remarks}
+    away = [n.name for n in view.nodes if n.name not in expected and not view.is_ready(n.name)]
+    return f"{', '.join(away)} not ready" if away else ""
+
+
 def _find_stale(view: cluster_view.ClusterView, wanted: str) -> tuple[str, str]:
     """Return the name and the address of what is to be removed, empty where there is none."""
     node = view.node(wanted)
@@ -197,6 +219,7 @@ def _cluster_status(context: Context) -> Results:
     for member in found["members"]:
         alive = "answers" if member["alive"] else "does not answer"
         lines.append(f"member    {member['address']:<16} {member['role']}, {alive}")
+    lines += [f"mind      {remark}" for remark in found["remarks"]]
     lines += [f"add-on    {name}" for name in found["addons"]]
     for name, days in found["certificates"].items():
         lines.append(f"cert      {name.removesuffix('.crt'):<16} {days} days left")
@@ -226,6 +249,7 @@ def _describe(context: Context, view: cluster_view.ClusterView) -> dict[str, Any
             {"address": m.address, "role": m.role.name.lower(), "alive": m.alive}
             for m in view.members
         ],
+        "remarks": list(view.remarks.values()),
         "addons": [wish.name for wish in enabled],
         "certificates": {
             name: certificate.days_left(context.host.now())
@@ -260,6 +284,7 @@ ACTIONS: Mapping[str, Callable[[Context], Results]] = {
     "preflight": _preflight,
     "refresh-certificates": _refresh_certificates,
     "remove-stale-node": _remove_stale_node,
+    "restart-kubelite": _restart_kubelite,
     "restore": _restore,
     "restore-quorum": _restore_quorum,
     "uncordon": _uncordon,

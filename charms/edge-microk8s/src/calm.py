@@ -8,8 +8,9 @@ the machine still look the same. On a Pi that is the hook that runs most, by far
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import heartbeats
 import microk8s
 from edgecloud import host as machines
 from edgecloud.host import files, kubectl
@@ -29,12 +30,10 @@ Lines = Mapping[str, list[str]]
 """Status and message by whom they are of: ``unit`` and, on the leader, ``app``."""
 
 
-def remember(
-    host: machines.Host, nodes: Sequence[kubectl.Node], lines: Lines, *, leader: bool
-) -> None:
+def remember(host: machines.Host, seen: heartbeats.Seen, lines: Lines, *, leader: bool) -> None:
     """Note that all is well and nothing is left to do, with these nodes and these statuses."""
     known = files.read_state(host, STATE)
-    found = {"lines": dict(lines), "looks": _digest(host, nodes), "leader": leader}
+    found = {"lines": dict(lines), "looks": _digest(host, seen), "leader": leader}
     fresh = host.now() - float(known.get("at", 0)) < LASTS_S / 2
     if fresh and {**known, **found} == known:
         return
@@ -54,14 +53,14 @@ def still(host: machines.Host, *, leader: bool) -> Lines | None:
     if not 0 <= host.now() - float(known["at"]) < LASTS_S:
         return None
     try:
-        nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
+        seen = heartbeats.look(host, microk8s.kubeconfig(host))
     except kubectl.KubectlError:
         return None
-    return known["lines"] if _digest(host, nodes) == known["looks"] else None
+    return known["lines"] if _digest(host, seen) == known["looks"] else None
 
 
-def _digest(host: machines.Host, nodes: Sequence[kubectl.Node]) -> str:
+def _digest(host: machines.Host, seen: heartbeats.Seen) -> str:
     """Return a digest of how the cluster and this machine look."""
-    ordered = sorted(nodes, key=lambda node: node.name)
-    seen = [repr(ordered), *(files.read(host, path) for path in _WATCHED)]
-    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
+    ordered = sorted(seen.nodes, key=lambda node: node.name)
+    looks = [repr(ordered), repr(seen.remarks), *(files.read(host, path) for path in _WATCHED)]
+    return hashlib.sha256("\n".join(looks).encode()).hexdigest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+import heartbeats
 import microk8s
 import quorum
 from edgecloud import host as machines
@@ -17,6 +18,8 @@ class ClusterView:
 
     nodes: tuple[kubectl.Node, ...]
     members: tuple[quorum.Member, ...]
+    remarks: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    """By node, what to say where Kubernetes gets it wrong."""
 
     def node(self, name: str) -> kubectl.Node | None:
         """Return a node by its name."""
@@ -59,14 +62,16 @@ def look(host: machines.Host, *, live: bool = False) -> ClusterView:
         kubectl.KubectlError: the API does not answer.
         microk8s.MicroK8sError: the datastore does not answer.
     """
-    nodes = kubectl.nodes(host, microk8s.kubeconfig(host))
+    seen = heartbeats.look(host, microk8s.kubeconfig(host))
     if microk8s.is_worker(host):
-        return combine(nodes, ())
+        return combine(seen.nodes, ())
     if not live:
-        return combine(nodes, microk8s.members(host))
-    members = microk8s.live_members(host)
-    answering = {m.address for m in members if microk8s.answers(host, m.address)}
-    return combine(nodes, members, answering=answering)
+        view = combine(seen.nodes, microk8s.members(host))
+    else:
+        members = microk8s.live_members(host)
+        answering = {m.address for m in members if microk8s.answers(host, m.address)}
+        view = combine(seen.nodes, members, answering=answering)
+    return dataclasses.replace(view, remarks=seen.remarks)
 
 
 def remembered(host: machines.Host) -> ClusterView:

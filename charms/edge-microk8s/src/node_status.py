@@ -113,14 +113,16 @@ def _inside(facts: Facts) -> tuple[str, str]:
     node = facts.view.node(facts.node)
     if node is None:
         return WAITING, f"{facts.node} is not registered in Kubernetes"
+    remark = facts.view.remarks.get(node.name, "")
     if node.readiness is kubectl.Readiness.UNKNOWN:
-        return WAITING, "Kubernetes does not hear from this node"
+        return WAITING, remark or "Kubernetes does not hear from this node"
     if node.readiness is kubectl.Readiness.NOT_READY:
-        return WAITING, "node not ready"
+        return WAITING, remark or "node not ready"
     message = summary(facts.record, facts.view) if facts.speaks_for_all else "node ready"
     if node.cordoned:
         message += ", cordoned"
-    parts = (message, facts.holding, *facts.notes)
+    remarks = facts.view.remarks.values() if facts.speaks_for_all else ()
+    parts = (message, *remarks, facts.holding, *facts.notes)
     return ACTIVE, "; ".join(part for part in parts if part)
 
 

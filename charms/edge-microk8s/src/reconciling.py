@@ -6,6 +6,7 @@ import hashlib
 
 import calm
 import for_others
+import heartbeats
 import join_tokens
 import node_config
 import node_status
@@ -92,7 +93,8 @@ class Reconciliation:
         known = self.known
         if known.view is not None:
             leader = known.juju.is_leader
-            waking.keep_calm(known.host, known.view.nodes, line, leader=leader)
+            seen = heartbeats.Seen(known.view.nodes, known.view.remarks)
+            waking.keep_calm(known.host, seen, line, leader=leader)
 
     def _is_unfinished(self, line: node_status.Line) -> bool:
         """Return whether there is work that no event of Juju's will call this charm for."""

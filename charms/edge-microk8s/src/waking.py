@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import calm
+import heartbeats
 import join_tokens
 import patience
 from edgecloud import host as machines
-from edgecloud.host import kubectl, systemd
+from edgecloud.host import systemd
 from node_status import Line
 
 
@@ -35,10 +36,8 @@ def wake_up_later(
     systemd.arm(host, name, wait.until - now, systemd.dispatch_command(unit))
 
 
-def keep_calm(
-    host: machines.Host, nodes: tuple[kubectl.Node, ...], line: Line, *, leader: bool
-) -> None:
+def keep_calm(host: machines.Host, seen: heartbeats.Seen, line: Line, *, leader: bool) -> None:
     """Note that all is well, so that the next update-status has little to do."""
     who = ("unit", "app") if leader else ("unit",)
     lines = {each: [line.status, line.message] for each in who}
-    calm.remember(host, nodes, lines, leader=leader)
+    calm.remember(host, seen, lines, leader=leader)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from edgelab.pi import kube_api, kube_drain, kube_render, kube_request, kube_seed, sealing
+from edgelab.pi import (
+    durations,
+    kube_api,
+    kube_drain,
+    kube_render,
+    kube_request,
+    kube_seed,
+    sealing,
+)
 from edgelab.pi.cluster import KubeNode, Object
 from edgelab.pi.kube_request import Request
 
@@ -50,7 +58,8 @@ def find(request: Request, plural: str) -> list[Object]:
     elif plural == "endpointslices":
         found = [_endpoints(request)]
     elif plural == "leases":
-        found = [_lease(request, item) for item in request.cluster.nodes.values()]
+        leases = [_lease(request, item) for item in request.cluster.nodes.values()]
+        found = [item for item in leases if _in_space(request, plural, item)]
     elif plural in kube_render.KINDS or plural in request.cluster.objects:
         items = request.cluster.kind(plural).values()
         if plural == "secrets" and any(
@@ -104,10 +113,17 @@ def _endpoints(request: Request) -> Object:
 
 
 def _lease(request: Request, node: KubeNode) -> Object:
-    last = request.process.world.clock.now() if node.silent_since is None else node.silent_since
+    """Return a node's lease, which its kubelet renews every ten seconds by its own clock."""
+    world = request.process.world
+    last = world.clock.now() if node.silent_since is None else node.silent_since
+    holder = world.machines.get(node.machine)
+    last += (0 if holder is None else holder.clock_offset) - last % durations.LEASE_RENEWED_EVERY
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": node.name, "namespace": "kube-node-lease", "labels": {}},
-        "spec": {"holderIdentity": node.name, "renewTime": kube_seed.timestamp(last)},
+        "spec": {
+            "holderIdentity": node.name,
+            "renewTime": kube_seed.timestamp(last)[:-1] + ".000000Z",
+        },
     }

@@ -54,7 +54,8 @@ def _report(machine: machines.Machine, heard: set[tuple[str, str]]) -> float:
     heard.add((cluster.id, known.name))
     known.silent_since = None
     well = now >= node.ready_at and node.sick != "sick"
-    _set_ready(cluster, known, "True" if well else "False", now)
+    if not (cluster.wedged and known.ready == "Unknown"):
+        _set_ready(cluster, known, "True" if well else "False", now)
     return min(node.ready_at, dies) if now < node.ready_at else dies
 
 
@@ -135,11 +136,13 @@ def _watch(world: worlds.World, cluster: Cluster, heard: set[tuple[str, str]]) -
     """Mark nodes that have been silent for 40 s as Unknown."""
     now = world.clock.now()
     due = math.inf
-    for node in cluster.nodes.values() if not cluster.wedged else ():
-        if (cluster.id, node.name) in heard or node.ready == "Unknown":
+    for node in cluster.nodes.values():
+        if (cluster.id, node.name) in heard:
             continue
         if node.silent_since is None:
             node.silent_since = now
+        if node.ready == "Unknown" or cluster.wedged:
+            continue
         if node.silent_since + durations.NODE_UNKNOWN_AFTER <= now:
             _set_ready(cluster, node, "Unknown", now)
         else:

@@ -168,8 +168,10 @@ def has_rbac(machine: machines.Machine, cluster: Cluster) -> bool:
 
 def _node_may(identity: Identity, request: Request) -> bool:
     """Return what the node authorizer lets a kubelet do."""
+    if request.verb == "get" and request.plural == "leases":
+        return request.words[1:] == [identity.node]
     if request.verb == "get":
-        return request.plural in ("nodes", "pods", "services", "endpointslices", "leases", "")
+        return request.plural in ("nodes", "pods", "services", "endpointslices", "")
     if request.verb in ("cordon", "uncordon", "label", "annotate", "patch"):
         own = identity.node in request.words
         return own and (request.plural == "nodes" or request.verb in ("cordon", "uncordon"))

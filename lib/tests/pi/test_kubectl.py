@@ -1,4 +1,5 @@
 import base64
+import datetime
 import json
 
 import pytest
@@ -274,6 +275,71 @@ def test_given_lease_when_a_node_is_silent_then_it_is_old(trio):
     assert times["pi-2"] < times["pi-0"]
 
 
+def test_given_a_live_node_when_its_lease_is_read_then_it_was_renewed_within_ten_seconds(trio):
+    trio.wait(7)
+    before = renewals(trio)
+
+    trio.wait(10)
+
+    now = trio.world.clock.now()
+    assert all(0 <= now - moment < 10 for moment in renewals(trio).values())
+    assert all(renewals(trio)[name] > moment for name, moment in before.items())
+
+
+def test_given_nodes_and_leases_when_asked_for_at_once_then_both_come_and_say_what_they_are(trio):
+    words = ("get", "nodes,leases", "--namespace=kube-node-lease", "-o", "json")
+    elsewhere = trio.kubectl(0, "get", "leases", "-o", "json").stdout
+
+    items = json.loads(trio.kubectl(0, *words).stdout)["items"]
+
+    assert [item["kind"] for item in items] == ["Node"] * 3 + ["Lease"] * 3
+    assert json.loads(elsewhere)["items"] == []
+
+
+def test_given_a_clock_that_is_wrong_when_its_lease_is_read_then_it_bears_that_time(trio):
+    trio.machine(2).clock_offset = -3600
+
+    found = renewals(trio)
+
+    assert found["pi-0"] - found["pi-2"] == 3600
+
+
+def test_given_wedged_survivors_when_a_node_dies_then_its_lease_is_old_all_the_same(trio):
+    trio.cluster().wedged = True
+    trio.machine(2).power_off()
+    trio.wait(600)
+
+    found = renewals(trio)
+
+    assert trio.readiness()["pi-2"] == "True"
+    assert found["pi-0"] - found["pi-2"] > 500
+
+
+def test_given_wedged_survivors_when_a_node_is_back_then_it_stays_unknown_until_a_restart(trio):
+    trio.world.cut("2")
+    trio.wait(300)
+    trio.cluster().wedged = True
+    trio.world.heal("2")
+    trio.wait(300)
+    before, fresh = trio.readiness()["pi-2"], trio.world.clock.now() - renewals(trio)["pi-2"] < 10
+
+    trio.snap(0, "restart", "microk8s.daemon-kubelite")
+    trio.wait(60)
+
+    assert (before, fresh) == ("Unknown", True)
+    assert trio.readiness()["pi-2"] == "True"
+
+
+def renewals(trio):
+    answer = trio.kubectl(0, "get", "leases", "-n", "kube-node-lease", "-o", "json").stdout
+    return {
+        item["metadata"]["name"]: datetime.datetime.fromisoformat(
+            item["spec"]["renewTime"].replace("Z", "+00:00")
+        ).timestamp()
+        for item in json.loads(answer)["items"]
+    }
+
+
 def test_given_deployment_when_applied_then_its_pods_spread_and_run(trio):
     apply(trio, deployment("web", 3))
 
@@ -419,6 +485,9 @@ def test_given_percentage_when_budget_is_counted_then_it_rounds_up(trio):
         (("cordon", "pi-3"), 0),
         (("cordon", "pi-0"), 1),
         (("delete", "node", "pi-3"), 1),
+        (("get", "leases", "pi-3", "-n", "kube-node-lease"), 0),
+        (("get", "leases", "-n", "kube-node-lease"), 1),
+        (("get", "nodes,leases", "-n", "kube-node-lease"), 1),
     ],
 )
 def test_given_rbac_when_a_worker_asks_with_its_kubelet_s_rights_then_they_are_narrow(

@@ -279,3 +279,66 @@ def test_given_any_failure_when_an_action_ends_then_the_charm_knows_it(single, r
 
     with pytest.raises(failures.WorkloadError, match="forbidden"):
         run("uncordon")
+
+
+# --- restart kubelite ----------------------------------------------------------------------------
+
+KUBELITE = ("/usr/bin/snap", "restart", "microk8s.daemon-kubelite")
+
+
+def test_given_a_healthy_site_when_kubelite_is_restarted_then_it_is_on_this_machine_only(
+    trio, run
+):
+    found = run("restart-kubelite", force=False)
+
+    assert found["node"] == "pi-0"
+    assert [call.machine for call in trio.ran(*KUBELITE)] == ["0"]
+
+
+def test_given_another_node_away_when_a_restart_is_asked_for_then_only_force_does_it(trio, run):
+    kill(trio, 2)
+
+    with pytest.raises(actions.ActionError, match="pi-2 not ready: mend that first"):
+        run("restart-kubelite", force=False)
+    before = trio.ran(*KUBELITE)
+    run("restart-kubelite", force=True)
+
+    assert (len(before), len(trio.ran(*KUBELITE))) == (0, 1)
+
+
+def test_given_a_dead_node_that_is_held_for_ready_when_restarted_then_it_is_no_reason_to_refuse(
+    trio, run, cluster
+):
+    trio.world.clusters[trio.world.machines["0"].node.cluster].wedged = True
+    kill(trio, 2)
+    for _ in range(3):
+        text = run("cluster-status", record=cluster(0, 1, 2), format="text")["status"]
+        trio.settle(300)
+
+    run("restart-kubelite", force=False)
+    trio.settle()
+    after = json.loads(run("cluster-status", record=cluster(0, 1, 2), format="json")["status"])
+
+    assert "2/3 nodes ready, 2 voters" in text
+    assert "mind      pi-2 is silent but Kubernetes holds it for ready: run restart-kube" in text
+    assert after["remarks"] == []
+    assert after["nodes"][2]["readiness"] == "unknown"
+
+
+def test_given_a_cluster_that_is_down_when_a_restart_is_asked_for_then_only_force_does_it(
+    trio, run
+):
+    kill(trio, 1, 2)
+
+    with pytest.raises(actions.ActionError, match=r"the cluster does not answer .* force=true"):
+        run("restart-kubelite", force=False)
+    run("restart-kubelite", force=True)
+
+    assert len(trio.ran(*KUBELITE)) == 1
+
+
+def test_given_a_restart_that_snapd_refuses_when_asked_for_then_it_says_so(trio, run):
+    trio.fail(0, "snap", "restart")
+
+    with pytest.raises(microk8s.MicroK8sError, match="told to fail"):
+        run("restart-kubelite", force=False)

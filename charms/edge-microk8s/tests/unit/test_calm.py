@@ -1,11 +1,11 @@
 import calm
-from edgecloud.host import kubectl
+import heartbeats
 
 ADMIN = "/var/snap/microk8s/current/credentials/client.config"
 
 
 def remember(host, lines, *, leader):
-    calm.remember(host, kubectl.nodes(host, ADMIN), lines, leader=leader)
+    calm.remember(host, heartbeats.look(host, ADMIN), lines, leader=leader)
 
 
 def test_given_all_well_when_nothing_changed_then_the_lines_are_known(trio):

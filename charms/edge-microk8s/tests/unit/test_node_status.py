@@ -24,6 +24,20 @@ def facts(seen, member):
     return make
 
 
+def test_given_a_node_that_only_kubernetes_holds_for_ready_when_judged_then_the_leader_names_it(
+    facts,
+):
+    view = dataclasses.replace(
+        facts("ready", "ready", "unknown").view, remarks={"pi-2": "mind it"}
+    )
+
+    leader = node_status.judge(facts(view=view, speaks_for_all=True))
+
+    assert leader == Line(ACTIVE, "2/3 nodes ready, 2 voters; mind it")
+    assert node_status.judge(facts(view=view)) == Line(ACTIVE, "node ready")
+    assert node_status.judge(facts(view=view, node="pi-2")) == Line(WAITING, "mind it")
+
+
 def outside(**fields):
     return ClusterRecord(cluster="abc", **fields)
 
