@@ -16,6 +16,7 @@ import backup
 import certificates
 import firewall
 import footprint
+import heartbeats
 import microk8s
 import node_args
 import node_labels
@@ -217,6 +218,7 @@ def remove(host: machines.Host) -> None:
     rejoin_offer.write(host, rejoin_offer.Offer())
     backup.remove_schedule(host)
     firewall.remove(host)
+    host.remove(heartbeats.STATE)
     microk8s.purge(host)
     node_args.remove_journald(host)
     node_args.forget_birth(host)
@@ -229,8 +231,10 @@ def _ensure_dns_replicas(host: machines.Host, config: NodeConfig, view: ClusterV
     """Ensure as many replicas of the cluster's DNS as its nodes are worth."""
     if not any(wish.name == "dns" for wish in wishes(config)):
         return False
-    profile = footprint.choose(config.profile, preflight.memory_kb(host))
-    wanted = footprint.dns_replicas(profile, len(view.nodes))
+    wanted = 1
+    if len(view.nodes) > 1:
+        profile = footprint.choose(config.profile, preflight.memory_kb(host))
+        wanted = footprint.dns_replicas(profile, len(view.nodes))
     known = files.read_state(host, STATE)
     if known.get("dns", 1) == wanted:
         return False

@@ -3,6 +3,7 @@ import pytest
 import addon_state
 import archives
 import cluster_view
+import heartbeats
 import microk8s
 import node_args
 import stewardship
@@ -179,9 +180,11 @@ def test_given_a_node_when_removed_then_nothing_of_the_charm_is_left_on_the_mach
     upkeep.ensure_files(host, NodeConfig(), DOMAIN, ())
     upkeep.ensure_guards(host, NodeConfig(), ["10.20.0.11"])
     stewardship.ensure_metrics_token(host)
+    host.write(heartbeats.STATE, "{}")
 
     upkeep.remove(host)
 
+    assert not host.exists(heartbeats.STATE)
     assert host.glob(f"{microk8s.STATE}/*") == []
     assert not host.exists(microk8s.DATA)
     assert not host.exists(node_args.JOURNALD)
