@@ -42,7 +42,8 @@ LONGEST_FLUSH_S = 3600
 COSTS = ((5, 6.0), (2, 12.0), (1, 15.5))
 """Scrapes that are written at once, and the bytes that each of their samples then costs the disk,
 merges included. All pages are looked at in the same second, so a flush holds whole scrapes. In
-two hours they were measured to cost 4.3, 10.9 and 14.0; the rest is for merges in later days."""
+two hours they were measured to cost up to 4.6, 10.9 and 14; the rest is for merges in later days.
+"""
 
 
 @dataclass(frozen=True)

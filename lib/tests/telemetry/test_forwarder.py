@@ -52,6 +52,12 @@ def test_given_a_store_without_secrets_when_run_then_nothing_is_said_of_them(kno
     assert f"-remoteWrite.maxDiskUsagePerURL={600 * 2**20}" in options
 
 
+def test_given_a_small_machine_when_run_then_one_core_and_little_garbage_are_enough(known):
+    daemon, _ = words((NEAR,), known)
+
+    assert daemon.environment == {"GOGC": "20", "GOMAXPROCS": "1"}
+
+
 def test_given_a_queue_when_reckoned_then_it_lasts_as_long_as_it_was_measured_to():
     assert forwarder.hours(4000, series=10_000, interval_s=60) == pytest.approx(179, abs=1)
     assert forwarder.hours(4000, series=0, interval_s=60) == float("inf")
