@@ -62,5 +62,9 @@ def still(host: machines.Host, *, leader: bool) -> Lines | None:
 def _digest(host: machines.Host, seen: heartbeats.Seen) -> str:
     """Return a digest of how the cluster and this machine look."""
     ordered = sorted(seen.nodes, key=lambda node: node.name)
-    looks = [repr(ordered), repr(seen.remarks), *(files.read(host, path) for path in _WATCHED)]
+    looks = [
+        repr(ordered),
+        repr(dict(seen.remarks)),
+        *(files.read(host, path) for path in _WATCHED),
+    ]
     return hashlib.sha256("\n".join(looks).encode()).hexdigest()

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import microk8s
 from edgecloud import host as machines
@@ -33,8 +34,7 @@ _REFUSED = ('resource type "leases"', 'resource "leases"')
 _REMEDY = "run restart-kubelite on one control plane after the other"
 
 
-@dataclasses.dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """What the looks so far found of a node; moments are on the clock of :class:`History`."""
 
     renewed: float
@@ -44,22 +44,20 @@ class Track:
     unready_since: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """What the looks so far found. Its clock runs only while some lease moves."""
 
     at: float = 0
     """This machine's time of the last look."""
     elapsed: float = 0
-    tracks: Mapping[str, Track] = dataclasses.field(default_factory=dict[str, Track])
+    tracks: Mapping[str, Track] = types.MappingProxyType({})
 
 
-@dataclasses.dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """The nodes, each as ready as it is, and what to say of those that Kubernetes gets wrong."""
 
     nodes: tuple[kubectl.Node, ...]
-    remarks: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    remarks: Mapping[str, str] = types.MappingProxyType({})
 
 
 def look(host: machines.Host, kubeconfig: str) -> Seen:
@@ -88,7 +86,8 @@ def look(host: machines.Host, kubeconfig: str) -> Seen:
         return Seen(tuple(nodes))  # Whoever is alone is asked by nobody else.
     history = note(_load(host), nodes, renewals(items), host.now())
     with contextlib.suppress(OSError):  # Who cannot remember accuses nobody.
-        files.write_state(host, STATE, dataclasses.asdict(history))
+        tracks = {name: track._asdict() for name, track in history.tracks.items()}
+        files.write_state(host, STATE, {**history._asdict(), "tracks": tracks})
     return judge(history, nodes)
 
 

@@ -8,14 +8,23 @@ import functools
 import hashlib
 import json
 import re
+import typing
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import yaml
 
-import quorum
+import lazily
 from edgecloud import host
-from edgecloud.host import failures, files, kubectl, snap
+from edgecloud.host import failures, files, kubectl
+
+if typing.TYPE_CHECKING:
+    import quorum
+    from edgecloud.host import snap
+else:
+    # A calm update-status asks neither snapd nor the datastore.
+    quorum = lazily.load("quorum")
+    snap = lazily.load("edgecloud.host.snap")
 
 SNAP = "microk8s"
 MICROK8S = "/snap/bin/microk8s"
