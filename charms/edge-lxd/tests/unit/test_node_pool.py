@@ -536,20 +536,12 @@ def test_given_a_node_in_the_cluster_when_new_ones_get_another_minor_then_it_is_
     ],
 )
 def test_given_a_plans_wish_when_its_replacement_is_given_up_then_that_is_the_answer(site, at):
-    site.until_settled(1)
-    host, wish = site.world.machines["host"].host(), renewal.Wish("w", "1.35")
-    renewal.say(host, renewal.Answer(wish, hindrance="kept"))
-    begun = site.pool_now().replace(FIRST, "w")
+    host, wish, begun = wished(site, hindrance="kept")
     site.pool.ensure(pool_plan.Node(begun.new, 1, begun.address))
     machine = site.world.machines[site.pool.there[begun.new][0]]
     machine.faults.add(pi.Fault(("/usr/bin/snap", "install"), pi.fail(1, "no route"), times=0))
 
-    site.cut = lambda name: power_cut(site, name, at)
-    for _ in range(60):
-        if not site.pool_now().replacing:
-            break
-        with contextlib.suppress(PowerCut):
-            site.hook(1)
+    until_replaced(site, at)
 
     said = renewal.answer(host)
     assert said.failed.startswith(f"{FIRST} stays, {begun.new} was given up: ")
@@ -567,19 +559,29 @@ def test_given_a_plans_wish_when_its_replacement_is_given_up_then_that_is_the_an
     ],
 )
 def test_given_a_plans_wish_when_a_node_took_anothers_place_then_the_answer_names_it(site, at):
+    host, wish, begun = wished(site)
+
+    until_replaced(site, at)
+
+    assert renewal.answer(host) == renewal.Answer(wish, replaced=(begun.new,))
+
+
+def wished(site, **said):
+    """Have a plan wish for a version, and begin to replace a node for it."""
     site.until_settled(1)
     host, wish = site.world.machines["host"].host(), renewal.Wish("w", "1.35")
-    renewal.say(host, renewal.Answer(wish))
-    begun = site.pool_now().replace(FIRST, "w")
+    renewal.say(host, renewal.Answer(wish, **said))
+    return host, wish, site.pool_now().replace(FIRST, "w")
 
+
+def until_replaced(site, at):
+    """Run hooks until nothing is being replaced, with a power cut at a point of that name."""
     site.cut = lambda name: power_cut(site, name, at)
     for _ in range(60):
         if not site.pool_now().replacing:
             break
         with contextlib.suppress(PowerCut):
             site.hook(1)
-
-    assert renewal.answer(host) == renewal.Answer(wish, replaced=(begun.new,))
 
 
 def power_cut(site, name, at):
