@@ -45,7 +45,6 @@ LOCKS = f"{DATA}/var/lock"
 CERTS = f"{DATA}/certs"
 CREDENTIALS = f"{DATA}/credentials"
 BACKEND = f"{DATA}/var/kubernetes/backend"
-PROVIDER = f"{ARGS}/traefik/provider.yaml"
 TOKENS = f"{CREDENTIALS}/cluster-tokens.txt"
 STATE = "/var/lib/edge-microk8s"
 """What the charm remembers on this machine. The snap's removal does not touch it."""
@@ -272,21 +271,6 @@ def answers(host: host.Host, address: str) -> bool:
         return False
 
 
-def ensure_endpoints(host: host.Host, endpoints: Collection[str]) -> bool:
-    """Ensure that a worker knows two API servers (``ADDRESS:PORT``) that exist, if there are two.
-
-    Its proxy follows the cluster by itself, but not out of an empty list, nor away from a seed
-    that was removed before it answered. Return whether anything changed.
-    """
-    text = files.read(host, PROVIDER)
-    known = set(re.findall(r"address:\s*[\"']?([^\s\"']+)", text)) & set(endpoints)
-    if not is_worker(host) or len(known) >= min(2, len(endpoints)):
-        return False
-    files.rewrite(host, PROVIDER, _with_servers(text, sorted(endpoints)))
-    restart(host, ["apiserver-proxy"])
-    return True
-
-
 # --- join and leave -----------------------------------------------------------------------------
 
 
@@ -393,25 +377,6 @@ def _members(document: object) -> tuple[Member, ...]:
 def _member(entry: dict[str, Any]) -> Member:
     address = str(entry["Address"]).rpartition(":")[0].strip("[]")
     return Member(address, int(entry["ID"]), quorum.Role(int(entry["Role"])))
-
-
-def _with_servers(provider: str, endpoints: Sequence[str]) -> str:
-    """Return the proxy's file with these servers, everything else in it as it was.
-
-    What a power cut damaged is written anew: the proxy reads nothing but the servers.
-    """
-    try:
-        loaded = yaml.safe_load(provider)
-    except yaml.YAMLError:
-        loaded = None
-    document = cast("dict[str, Any]", loaded) if isinstance(loaded, dict) else {}
-    place = document
-    for key in ("tcp", "services", "kube-apiserver", "loadBalancer"):
-        if not isinstance(place.get(key), dict):
-            place[key] = {}
-        place = cast("dict[str, Any]", place[key])
-    place["servers"] = [{"address": endpoint} for endpoint in endpoints]
-    return yaml.safe_dump(document, sort_keys=False)
 
 
 def _run(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import api_proxy
 import cluster_view
 import joining
-import microk8s
 import node_args
 import quorum
 import upkeep
@@ -56,7 +56,7 @@ class OwnNode:
         addresses += [endpoint.rpartition(":")[0] for endpoint in record.endpoints]
         upkeep.ensure_guards(self._host, config, {known.address, *addresses})
         if config.is_worker:
-            microk8s.ensure_endpoints(self._host, record.endpoints)
+            api_proxy.ensure(self._host, record.endpoints)
             worker_access.ensure_kubeconfig(self._host, known.joiner)
         domain = known.domain(config).name
         if known.is_ready and upkeep.ensure_marks(self._host, config, domain, known.view):

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 import yaml
 
+import api_proxy
 import join_tokens
 import microk8s
 from edgecloud.host import kubectl, snap
@@ -513,7 +514,7 @@ ENDPOINTS = ["10.20.0.11:16443", "10.20.0.12:16443", "10.20.0.13:16443"]
 
 
 def known(host):
-    services = yaml.safe_load(host.read(microk8s.PROVIDER))["tcp"]["services"]
+    services = yaml.safe_load(host.read(api_proxy.PROVIDER))["tcp"]["services"]
     servers = services["kube-apiserver"]["loadBalancer"]["servers"]
     return [server["address"] for server in servers]
 
@@ -524,7 +525,7 @@ def worker(world):
 
 
 def test_given_a_worker_that_knows_one_server_when_ensured_then_it_knows_all(world, worker):
-    changed = microk8s.ensure_endpoints(worker, ENDPOINTS)
+    changed = api_proxy.ensure(worker, ENDPOINTS)
 
     assert changed
     assert known(worker) == ENDPOINTS
@@ -532,31 +533,31 @@ def test_given_a_worker_that_knows_one_server_when_ensured_then_it_knows_all(wor
 
 
 def test_given_a_worker_that_knows_two_when_ensured_then_its_own_list_stays(worker):
-    microk8s.ensure_endpoints(worker, ENDPOINTS[:2])
+    api_proxy.ensure(worker, ENDPOINTS[:2])
 
-    assert not microk8s.ensure_endpoints(worker, ENDPOINTS)
+    assert not api_proxy.ensure(worker, ENDPOINTS)
     assert known(worker) == ENDPOINTS[:2]
 
 
 @pytest.mark.parametrize("text", ["", "tcp:\n  routers: {a: b}\n"])
 def test_given_an_empty_list_when_ensured_then_it_is_filled(worker, text):
-    worker.write(microk8s.PROVIDER, text)
+    worker.write(api_proxy.PROVIDER, text)
 
-    assert microk8s.ensure_endpoints(worker, ENDPOINTS)
+    assert api_proxy.ensure(worker, ENDPOINTS)
     assert known(worker) == ENDPOINTS
 
 
 def test_given_only_servers_that_are_gone_when_ensured_then_they_are_replaced(worker):
-    assert microk8s.ensure_endpoints(worker, ["10.20.0.99:16443"])
+    assert api_proxy.ensure(worker, ["10.20.0.99:16443"])
     assert known(worker) == ["10.20.0.99:16443"]
 
 
 def test_given_no_endpoints_yet_when_ensured_then_the_list_stays(worker):
-    assert not microk8s.ensure_endpoints(worker, [])
+    assert not api_proxy.ensure(worker, [])
 
 
 def test_given_a_control_plane_when_ensured_then_it_has_no_such_list(world):
-    assert not microk8s.ensure_endpoints(install(world), ENDPOINTS)
+    assert not api_proxy.ensure(install(world), ENDPOINTS)
 
 
 def test_given_a_member_that_is_there_when_knocked_at_then_it_answers(trio):
@@ -575,10 +576,10 @@ def test_given_a_member_without_power_when_knocked_at_then_it_is_silent_at_once(
 def test_given_a_list_of_servers_that_a_power_cut_damaged_when_ensured_then_it_is_whole_again(
     worker, left
 ):
-    worker.path(microk8s.PROVIDER).write_bytes(left)
+    worker.path(api_proxy.PROVIDER).write_bytes(left)
 
-    assert microk8s.ensure_endpoints(worker, ENDPOINTS)
-    assert not microk8s.ensure_endpoints(worker, ENDPOINTS)
+    assert api_proxy.ensure(worker, ENDPOINTS)
+    assert not api_proxy.ensure(worker, ENDPOINTS)
 
 
 @pytest.mark.parametrize(
